@@ -1,0 +1,299 @@
+//! The border: everything that waits crosses it as a value.
+//!
+//! A host moves [`Output`]s to the world and brings [`Input`]s back. Each [`Output`] that asks something carries
+//! an [`OpId`] and has exactly one answer; `Abort`, `Event` and `Reply` have none. Handlers accept late,
+//! repeated and spurious answers: an answer nobody waits for is dropped.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Add;
+
+use crate::error::Error;
+use crate::provenance::Provenance;
+
+/// A point on, or a span of, a clock, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// The span from `earlier` to `self`; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+
+    /// A span of whole seconds, saturating.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+}
+
+impl Add for Millis {
+    type Output = Self;
+
+    /// Saturates instead of overflowing.
+    fn add(self, span: Self) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+/// The host's two clocks, read once per border call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic milliseconds from any origin; drives freshness and deadlines. A backward step makes
+    /// entries stale.
+    pub mono: Millis,
+    /// Milliseconds since the Unix epoch; only stamps what is stored.
+    pub unix: Millis,
+}
+
+/// Who may do the I/O of an output: one request on hosts that bind I/O to the request which began it (CDN
+/// workers), [`Ctx::SHARED`] everywhere else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ctx(pub u64);
+
+impl Ctx {
+    /// The one context of a host whose I/O is bound to no request. It has no lease and never goes away.
+    pub const SHARED: Self = Self(0);
+}
+
+/// Names one question to the host; never reused within a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u64);
+
+/// Names one request that waits for its reply; never reused within a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Names one trip for one or more waiting tickets; never reused within a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlightId(pub u64);
+
+/// An HTTP request that the host is to send. Redirects must not be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// `POST` or `DELETE`.
+    pub method: &'static str,
+    /// Absolute URL.
+    pub url: String,
+    /// Names are lower case; values are valid field values (visible ASCII and inner spaces).
+    pub headers: Vec<(String, String)>,
+    /// The whole body; empty for `DELETE`.
+    pub body: Vec<u8>,
+}
+
+/// Which host-registered item a [`Output::CallLocal`] is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalCall {
+    /// A `tools/call` of a local tool: its name and the raw JSON object of its arguments (`{}` if absent).
+    Tool {
+        /// The tool's name.
+        name: String,
+        /// Raw JSON object.
+        arguments: Vec<u8>,
+    },
+    /// A `resources/read` of a local resource.
+    Resource {
+        /// The resource's URI.
+        uri: String,
+    },
+}
+
+/// What the host is to do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send an HTTP request. Answer: [`Input::Head`] once the response's head is there, or [`Input::Failed`].
+    Fetch {
+        /// Names the fetch; [`Output::Read`] and [`Output::Abort`] refer to it.
+        op: OpId,
+        /// What to send.
+        request: HttpRequest,
+    },
+    /// Read the next chunk of a response's body, so that at most one chunk is buffered. Answer:
+    /// [`Input::Chunk`], [`Input::End`] or [`Input::Failed`], each with this `op`.
+    Read {
+        /// Names this read.
+        op: OpId,
+        /// The fetch whose body is read.
+        fetch: OpId,
+    },
+    /// Stop a fetch, or a call of a local tool or resource, and free what it holds. No answer; answers still
+    /// under way are dropped here.
+    Abort {
+        /// The [`Output::Fetch`] or [`Output::CallLocal`] to stop.
+        fetch: OpId,
+    },
+    /// Call a tool or resource that the host registered. Answer: [`Input::Local`].
+    CallLocal {
+        /// Names this call.
+        op: OpId,
+        /// What to call.
+        call: LocalCall,
+    },
+    /// Say which credential the authority gets for this principal. Answer: [`Input::Credential`]. Asked only of
+    /// hosts that said they have a hook for it.
+    Credential {
+        /// Names this question.
+        op: OpId,
+        /// The principal's identity; `None` for an anonymous caller.
+        principal: Option<String>,
+    },
+    /// Draw `bytes` bytes of cryptographic randomness. Answer: [`Input::Entropy`]. The first output of a new
+    /// replica; until it is answered nothing is cached.
+    Entropy {
+        /// Names this question.
+        op: OpId,
+        /// How many bytes, 1 to 64.
+        bytes: usize,
+    },
+    /// Something an operator may want to log. No answer.
+    Event(Event),
+    /// A message for the agent that holds a ticket. No answer.
+    Reply(Reply),
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// The head of a response.
+    Head {
+        /// The [`Output::Fetch`].
+        op: OpId,
+        /// HTTP status.
+        status: u16,
+        /// Names are lower case. More than [`crate::limits::MAX_HEADERS`] are cut off.
+        headers: Vec<(String, String)>,
+    },
+    /// The next bytes of a body.
+    Chunk {
+        /// The [`Output::Read`].
+        op: OpId,
+        /// One or more bytes.
+        bytes: Vec<u8>,
+    },
+    /// A body ended whole.
+    End {
+        /// The [`Output::Read`].
+        op: OpId,
+    },
+    /// A fetch or read failed.
+    Failed {
+        /// The [`Output::Fetch`] or [`Output::Read`].
+        op: OpId,
+        /// How.
+        failure: Failure,
+    },
+    /// A local tool or resource answered with the raw JSON of its result object, or failed with a message.
+    Local {
+        /// The [`Output::CallLocal`].
+        op: OpId,
+        /// A result object of the MCP method, or why there is none.
+        result: Result<Vec<u8>, String>,
+    },
+    /// The credential for a principal, `Ok(None)` for none, or why it could not be had.
+    Credential {
+        /// The [`Output::Credential`].
+        op: OpId,
+        /// The credential.
+        result: Result<Option<Credential>, String>,
+    },
+    /// Randomness.
+    Entropy {
+        /// The [`Output::Entropy`].
+        op: OpId,
+        /// As many bytes as asked for; fewer are an error of the host, and asked for again.
+        bytes: Vec<u8>,
+    },
+    /// The agent gave up on a request. The last waiter leaving ends a read's trip; a sent write goes on.
+    Cancel {
+        /// Whose request.
+        ticket: Ticket,
+    },
+    /// The context of this call is gone: its outputs are dropped, its tickets forgotten, its reads handed to
+    /// other waiters, its writes' outcomes unknown.
+    Gone,
+    /// Time passed. Also renews the lease of the context.
+    Tick,
+}
+
+/// How a fetch or a read failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// True only where the host knows that no byte of the request reached the authority (name resolution,
+    /// refused connection). A write that failed so has had no effect.
+    pub before_send: bool,
+    /// For logs; never shown to an agent.
+    pub message: String,
+}
+
+/// A bearer credential for an authority. `Debug` hides the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The bearer token, without the scheme.
+    pub token: String,
+    /// Names the grant behind the token, so that a refreshed token keeps its cache entries. `None`: the token
+    /// itself is the identity, and every new token starts an empty partition.
+    pub identity: Option<String>,
+}
+
+impl core::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Credential")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message for the agent that holds `ticket`.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Whose.
+    pub ticket: Ticket,
+    /// HTTP status for the message; meaningful on the first part only.
+    pub status: u16,
+    /// One whole JSON-RPC message.
+    pub part: Vec<u8>,
+    /// False for notifications that precede the response; true exactly once per ticket.
+    pub last: bool,
+    /// How the cache took part; on the last part of requests that a replica classifies.
+    pub provenance: Option<Provenance>,
+    /// As [`crate::Served::Reply`]'s.
+    pub serial: Option<u64>,
+}
+
+/// Something an operator may want to log. Never carries arguments, results or credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A tool was left out of `tools/list`.
+    ToolDropped {
+        /// The tool's name, cut to 128 bytes.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The authority was found to speak this protocol version.
+    AuthorityVersion {
+        /// As negotiated.
+        version: String,
+    },
+    /// A trip failed.
+    TripFailed {
+        /// The MCP method.
+        method: String,
+        /// What the agent was told.
+        error: Error,
+        /// The host's or the authority's words, for logs only.
+        detail: String,
+    },
+    /// An authority's answer was good but could not be stored.
+    NotStored {
+        /// The MCP method.
+        method: String,
+        /// Why.
+        reason: &'static str,
+    },
+}

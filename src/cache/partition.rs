@@ -1,0 +1,182 @@
+//! Partitions: what one principal shares with nobody.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::hash::BuildHasherDefault;
+
+use lru::LruCache;
+
+use super::Seq;
+use crate::border::Millis;
+use crate::dispatch::Caller;
+use crate::limits::MAX_TOOLS;
+use crate::mcp::headers::HeaderParam;
+
+/// What the replica knows about one principal (or the anonymous caller).
+#[derive(Debug)]
+pub struct Partition {
+    /// Never reused; 0 is the shared one, which nobody is.
+    pub id: u64,
+    /// What started before this is stale for this caller.
+    pub floor: Seq,
+    /// Trips that started before this point of the monotonic clock store nothing: the outcome of a write is
+    /// unknown until then.
+    pub unsettled_until: Millis,
+    /// The credential that the authority last got; `None` before the first answer.
+    pub credential: Option<Option<String>>,
+    /// Header annotations of the authority's tools, as last seen in `tools/list`.
+    tools: BTreeMap<String, Vec<HeaderParam>>,
+}
+
+impl Partition {
+    /// The header annotations of a tool; `None` if it was never listed.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&[HeaderParam]> {
+        self.tools.get(name).map(Vec::as_slice)
+    }
+
+    /// Remembers a tool's header annotations; past [`MAX_TOOLS`] new tools are not remembered.
+    pub fn learn(&mut self, name: String, params: Vec<HeaderParam>) {
+        if self.tools.len() < MAX_TOOLS || self.tools.contains_key(&name) {
+            self.tools.insert(name, params);
+        }
+    }
+
+    /// Takes note of the credential behind an answer. True if it is another one than before.
+    pub fn takes_credential(&mut self, credential: Option<String>) -> bool {
+        let changed = self
+            .credential
+            .as_ref()
+            .is_some_and(|before| *before != credential);
+        if changed {
+            self.tools.clear();
+        }
+        self.credential = Some(credential);
+        changed
+    }
+}
+
+/// The partitions in use. The least recently used is forgotten past the limit; its caller then starts empty.
+#[derive(Debug)]
+pub struct Partitions {
+    known: LruCache<Caller, Partition, BuildHasherDefault<CallerHasher>>,
+    max: usize,
+    last: u64,
+    /// The highest floor and the latest unsettled point of all forgotten partitions: where a new one starts, so
+    /// that a forgotten one's writes still hide the shared entries which they may have touched.
+    forgotten: (Seq, Millis),
+}
+
+impl Partitions {
+    /// At most `max`, at least one.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        let known = LruCache::unbounded_with_hasher(BuildHasherDefault::default());
+        Self {
+            known,
+            max: max.max(1),
+            last: 0,
+            forgotten: (Seq(0), Millis(0)),
+        }
+    }
+
+    /// The caller's partition, made if there is none.
+    pub fn enter(&mut self, caller: &Caller) -> &mut Partition {
+        if self.known.len() >= self.max
+            && !self.known.contains(caller)
+            && let Some((_, old)) = self.known.pop_lru()
+        {
+            let (floor, unsettled) = self.forgotten;
+            self.forgotten = (floor.max(old.floor), unsettled.max(old.unsettled_until));
+        }
+        let (floor, unsettled_until) = self.forgotten;
+        let last = &mut self.last;
+        self.known.get_or_insert_mut_ref(caller, || {
+            *last = last.saturating_add(1);
+            Partition {
+                id: *last,
+                floor,
+                unsettled_until,
+                credential: None,
+                tools: BTreeMap::new(),
+            }
+        })
+    }
+
+    /// The caller's partition if it is still the one with this id.
+    pub fn same(&mut self, caller: &Caller, id: u64) -> Option<&mut Partition> {
+        self.known.peek_mut(caller).filter(|partition| partition.id == id)
+    }
+
+    /// How many are remembered.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.known.len()
+    }
+}
+
+/// FNV-1a: callers are authenticated by the host, so their identities are not hostile to the table.
+#[derive(Debug)]
+pub(super) struct CallerHasher(u64);
+
+impl Default for CallerHasher {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl core::hash::Hasher for CallerHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(name: &str) -> Caller {
+        Caller::Principal(name.into())
+    }
+
+    #[test]
+    fn forgets_the_least_recently_used_and_keeps_its_floor() {
+        let mut partitions = Partitions::new(2);
+        let a = partitions.enter(&caller("a")).id;
+        partitions.enter(&caller("a")).floor = Seq(7);
+        partitions.enter(&caller("b"));
+        partitions.enter(&caller("c"));
+        assert_eq!(partitions.count(), 2);
+        assert!(partitions.same(&caller("a"), a).is_none());
+        let again = partitions.enter(&caller("a"));
+        assert_ne!(again.id, a, "a forgotten principal starts empty");
+        assert_eq!(again.floor, Seq(7), "and does not see what its own write hid");
+    }
+
+    #[test]
+    fn a_new_credential_is_a_change_and_the_first_is_none() {
+        let mut partitions = Partitions::new(1);
+        let partition = partitions.enter(&Caller::Anonymous);
+        assert!(!partition.takes_credential(Some("x".into())));
+        assert!(!partition.takes_credential(Some("x".into())));
+        assert!(partition.takes_credential(None));
+    }
+
+    #[test]
+    fn remembers_a_bounded_number_of_tools() {
+        let mut partitions = Partitions::new(1);
+        let partition = partitions.enter(&Caller::Anonymous);
+        for n in 0..=MAX_TOOLS {
+            partition.learn(alloc::format!("t{n}"), Vec::new());
+        }
+        assert!(partition.tool("t0").is_some());
+        assert!(partition.tool(&alloc::format!("t{MAX_TOOLS}")).is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! What passes between the core and the agent's side of a host.
+
+use alloc::string::String;
+
+use super::trip::Trip;
+use crate::border::{Ctx, FlightId, Ticket};
+use crate::provenance::Provenance;
+
+/// Who asks. Hosts authenticate; the core never sees a token.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Caller {
+    /// An authenticated identity, 1 to 1024 bytes, opaque.
+    Principal(String),
+    /// Nobody in particular. Refused unless the configuration allows anonymous callers.
+    Anonymous,
+}
+
+/// One message of an agent.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// Who waits (see [`Ctx`]).
+    pub ctx: Ctx,
+    /// Names the connection within which JSON-RPC ids are unique and `notifications/cancelled` counts; 0 for
+    /// HTTP, where closing the response cancels.
+    pub connection: u64,
+    /// HTTP request headers, names lower case. `None` for in-process transports, where the rules that mirror
+    /// the body in headers do not apply.
+    pub headers: Option<&'a [(String, String)]>,
+    /// For in-process transports: the version that `initialize` settled, if it was used. HTTP hosts pass `None`.
+    pub negotiated: Option<&'a str>,
+    /// One JSON-RPC message.
+    pub message: &'a [u8],
+    /// Answer only what is fresh here; start nothing.
+    pub peek: bool,
+}
+
+/// How a message was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// The response is in the output buffer.
+    Reply {
+        /// HTTP status.
+        status: u16,
+        /// How the cache took part; `None` where nothing was classified (`ping`, protocol errors).
+        provenance: Option<Provenance>,
+        /// Names the stored result behind the answer: two answers with one serial have equal results, apart
+        /// from remaining TTL and provenance.
+        serial: Option<u64>,
+    },
+    /// The response comes by [`Output::Reply`](crate::Output::Reply).
+    Wait(Ticket),
+    /// A notification, taken: HTTP 202 without a body.
+    Accepted,
+    /// A peek found nothing fresh.
+    Absent,
+}
+
+/// What [`Core::serve`](super::Core::serve) decided.
+#[derive(Debug)]
+pub struct Step {
+    /// For the agent.
+    pub served: Served,
+    /// A trip that the caller must start.
+    pub start: Option<(FlightId, Trip)>,
+    /// A flight that nobody waits for any more (a cancelled request): its trip is to be dropped.
+    pub drop: Option<FlightId>,
+}
+
+/// What an operator wants to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Answers served fresh from the cache.
+    pub hits: u64,
+    /// Requests for which nothing was stored.
+    pub misses: u64,
+    /// Requests for which what was stored was stale, whether it was served or not.
+    pub stale: u64,
+    /// Requests that joined another one's trip.
+    pub collapsed: u64,
+    /// Requests that could not use the cache.
+    pub bypassed: u64,
+    /// Entries stored since the start.
+    pub stored: u64,
+    /// Entries evicted for room.
+    pub evicted: u64,
+    /// Entries held.
+    pub entries: u64,
+    /// Bytes held, by the ledger.
+    pub bytes: u64,
+    /// Trips in progress.
+    pub flights: u64,
+    /// Requests waiting.
+    pub waiters: u64,
+}

@@ -1,0 +1,186 @@
+//! Flights: trips under way, and who waits for each.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::agent::Caller;
+use super::plan::Plan;
+use super::request::{Asked, Era, Method};
+use crate::border::{Ctx, FlightId, Millis, Ticket};
+use crate::cache::Seq;
+use crate::mcp::meta::LogLevel;
+use crate::provenance::State;
+
+/// To whom an answer is addressed, and in which form.
+#[derive(Clone, Debug)]
+pub(super) struct Recipient {
+    /// Raw JSON-RPC id.
+    pub(super) id: Box<str>,
+    pub(super) era: Era,
+    /// The answer to `initialize`, in this version, is made from that of `server/discover`.
+    pub(super) initialize: Option<&'static str>,
+}
+
+impl Recipient {
+    pub(super) fn of(asked: &Asked<'_>) -> Self {
+        let initialize = (asked.method == Method::Initialize)
+            .then(|| asked.wanted.unwrap_or(crate::mcp::names::LEGACY[0]));
+        Self {
+            id: asked.id.into(),
+            era: asked.era,
+            initialize,
+        }
+    }
+}
+
+/// One request that waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) ticket: Ticket,
+    pub(super) ctx: Ctx,
+    pub(super) connection: u64,
+    pub(super) to: Recipient,
+    /// Raw progress token.
+    pub(super) progress: Option<Box<str>>,
+    pub(super) log_level: Option<LogLevel>,
+    pub(super) collapsed: bool,
+}
+
+/// One trip.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) caller: Caller,
+    pub(super) partition: u64,
+    pub(super) method: Method,
+    /// Tool, prompt or resource.
+    pub(super) name: Option<String>,
+    pub(super) has_cursor: bool,
+    pub(super) plan: Plan,
+    /// Digest and canonical key, where the answer may be stored.
+    pub(super) key: Option<(u64, Box<[u8]>)>,
+    pub(super) seq: Seq,
+    pub(super) started: Millis,
+    /// What the lookup found.
+    pub(super) prior: State,
+    /// To the authority, not to a tool of the host.
+    pub(super) forwarded: bool,
+    pub(super) waiters: Vec<Waiter>,
+}
+
+/// All trips under way, indexed by key, ticket and context.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    flights: BTreeMap<FlightId, Flight>,
+    by_digest: BTreeMap<u64, FlightId>,
+    tickets: BTreeMap<Ticket, FlightId>,
+    by_ctx: BTreeSet<(Ctx, Ticket)>,
+    last_flight: u64,
+    last_ticket: u64,
+}
+
+impl Flights {
+    pub(super) fn count(&self) -> usize {
+        self.flights.len()
+    }
+
+    pub(super) fn waiters(&self) -> usize {
+        self.tickets.len()
+    }
+
+    pub(super) fn start(&mut self, flight: Flight) -> FlightId {
+        self.last_flight = self.last_flight.saturating_add(1);
+        let id = FlightId(self.last_flight);
+        if let Some((digest, _)) = &flight.key {
+            self.by_digest.insert(*digest, id);
+        }
+        self.flights.insert(id, flight);
+        id
+    }
+
+    /// The newest trip for a key that started at or after `floor`.
+    pub(super) fn under_way(&self, digest: u64, canonical: &[u8], floor: Seq) -> Option<FlightId> {
+        let id = self.by_digest.get(&digest)?;
+        let flight = self.flights.get(id)?;
+        let same = flight.key.as_ref().is_some_and(|(_, key)| **key == *canonical);
+        (same && flight.seq >= floor).then_some(*id)
+    }
+
+    pub(super) fn wait(
+        &mut self,
+        id: FlightId,
+        ctx: Ctx,
+        connection: u64,
+        asked: &Asked<'_>,
+        collapsed: bool,
+    ) -> Ticket {
+        self.last_ticket = self.last_ticket.saturating_add(1);
+        let ticket = Ticket(self.last_ticket);
+        if let Some(flight) = self.flights.get_mut(&id) {
+            flight.waiters.push(Waiter {
+                ticket,
+                ctx,
+                connection,
+                to: Recipient::of(asked),
+                progress: asked.meta.progress.map(Into::into),
+                log_level: asked.meta.log_level,
+                collapsed,
+            });
+            self.tickets.insert(ticket, id);
+            self.by_ctx.insert((ctx, ticket));
+        }
+        ticket
+    }
+
+    pub(super) fn flight(&self, id: FlightId) -> Option<&Flight> {
+        self.flights.get(&id)
+    }
+
+    /// Takes a trip out, with everybody who waits for it.
+    pub(super) fn remove(&mut self, id: FlightId) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        if let Some((digest, _)) = &flight.key
+            && self.by_digest.get(digest) == Some(&id)
+        {
+            self.by_digest.remove(digest);
+        }
+        for waiter in &flight.waiters {
+            self.tickets.remove(&waiter.ticket);
+            self.by_ctx.remove(&(waiter.ctx, waiter.ticket));
+        }
+        Some(flight)
+    }
+
+    /// Takes a waiter out. Returns the trip, taken out too, if nobody waits for it any more and it is no write.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> Option<FlightId> {
+        let id = self.tickets.remove(&ticket)?;
+        let flight = self.flights.get_mut(&id)?;
+        if let Some(at) = flight.waiters.iter().position(|waiter| waiter.ticket == ticket) {
+            let waiter = flight.waiters.swap_remove(at);
+            self.by_ctx.remove(&(waiter.ctx, ticket));
+        }
+        if flight.waiters.is_empty() && !flight.plan.write {
+            self.remove(id);
+            return Some(id);
+        }
+        None
+    }
+
+    /// The tickets under a context.
+    pub(super) fn tickets_of(&self, ctx: Ctx) -> Vec<Ticket> {
+        self.by_ctx
+            .range((ctx, Ticket(0))..=(ctx, Ticket(u64::MAX)))
+            .map(|(_, ticket)| *ticket)
+            .collect()
+    }
+
+    /// The ticket of a request by its connection and raw id.
+    pub(super) fn ticket_of(&self, connection: u64, id: &str) -> Option<Ticket> {
+        let mine = |waiter: &&Waiter| waiter.connection == connection && *waiter.to.id == *id;
+        self.flights
+            .values()
+            .find_map(|flight| flight.waiters.iter().find(mine))
+            .map(|waiter| waiter.ticket)
+    }
+}

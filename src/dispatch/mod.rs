@@ -1,0 +1,183 @@
+//! A request's way through the replica.
+//!
+//! [`Core::serve`] answers at once what needs no waiting, or gives a ticket and says which trip to start.
+//! [`Core::settle`] takes the outcome of a trip. The caller does the trips: `leeward-sync`, or a host that has
+//! only local tools.
+//!
+//! In order: `request` validates, `serve` identifies, limits and looks up, `plan` asks the policy, `flights`
+//! joins trips, `settle` stores, `lists` merges local items and reads annotations, `render` writes.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+mod agent;
+mod flights;
+mod lists;
+mod local;
+mod plan;
+mod render;
+mod request;
+mod serve;
+mod settle;
+mod trip;
+
+pub use agent::{Caller, Request, Served, Stats, Step};
+pub use trip::{Answer, Body, Forward, Sink, Trip, TripError};
+
+use crate::border::{Ctx, FlightId, Millis, Ticket};
+use crate::cache::{Digests, Partitions, Seq, Store};
+use crate::config::Config;
+use crate::error::Error;
+use flights::Flights;
+use local::Local;
+
+#[cfg(test)]
+mod tests;
+
+/// The dispatcher, cache and policy of one replica.
+#[derive(Debug)]
+pub struct Core {
+    config: Config,
+    store: Store,
+    partitions: Partitions,
+    flights: Flights,
+    local: Local,
+    /// Of the last trip or invalidation.
+    seq: Seq,
+    /// What started before this is stale for everybody.
+    floor: Seq,
+    /// The monotonic clock, as last seen.
+    mono: Millis,
+    random: Digests,
+    drawn: u64,
+    stats: Stats,
+}
+
+impl Core {
+    /// A replica with nothing stored. Until [`Core::seed`] nothing is cached.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            store: Store::new(config.limits.max_cache_bytes),
+            partitions: Partitions::new(config.limits.max_partitions),
+            config,
+            flights: Flights::default(),
+            local: Local::default(),
+            seq: Seq(0),
+            floor: Seq(0),
+            mono: Millis(0),
+            random: Digests::new((0, 0)),
+            drawn: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes 32 bytes of the host's entropy: the keys of the digests and of the jitter.
+    pub fn seed(&mut self, seed: [u8; 32]) {
+        let (chunks, _) = seed.as_chunks::<8>();
+        let mut words = chunks.iter().map(|word| u64::from_le_bytes(*word));
+        let mut next = || words.next().unwrap_or(0);
+        self.store.seed(Digests::new((next(), next())));
+        self.random = Digests::new((next(), next()));
+    }
+
+    /// A pseudo-random number: for jitter and correlation ids, not for secrets.
+    fn draw(&mut self) -> u64 {
+        self.drawn = self.drawn.wrapping_add(1);
+        self.random.of(&self.drawn.to_le_bytes())
+    }
+
+    /// The error object that an agent gets.
+    fn error_json(&mut self, error: &Error) -> String {
+        let correlation_id = format!("{:016x}", self.draw());
+        error.to_json(&correlation_id)
+    }
+
+    /// Takes note of the clock. A step backward makes everything stored stale.
+    fn tick(&mut self, mono: Millis) {
+        if mono < self.mono {
+            self.invalidate();
+        }
+        self.mono = mono;
+    }
+
+    /// Forgets a waiter. Returns its flight if that was the last waiter and the flight is no write: drop it.
+    pub fn cancel(&mut self, ticket: Ticket) -> Option<FlightId> {
+        self.flights.leave(ticket)
+    }
+
+    /// Forgets all waiters under a context; returns the reads nobody waits for any more.
+    pub fn forget(&mut self, ctx: Ctx) -> Vec<FlightId> {
+        self.flights
+            .tickets_of(ctx)
+            .into_iter()
+            .filter_map(|ticket| self.flights.leave(ticket))
+            .collect()
+    }
+
+    /// Forgets a flight whose trip will never settle. Whoever still waits for it gets no answer from it: use
+    /// [`Core::settle`] where somebody may.
+    pub fn abandon(&mut self, flight: FlightId) {
+        self.flights.remove(flight);
+    }
+
+    /// The first context other than `not` that waits for a flight.
+    #[must_use]
+    pub fn heir(&self, flight: FlightId, not: Ctx) -> Option<Ctx> {
+        self.flights
+            .flight(flight)?
+            .waiters
+            .iter()
+            .map(|waiter| waiter.ctx)
+            .find(|ctx| *ctx != not)
+    }
+
+    /// Registers a tool of the host's, or replaces it. `definition` is a raw JSON `Tool` object (2026-07-28,
+    /// Tools); `rule` a policy rule of class `cache`, `live` (the default) or `through`. It hides a tool of the
+    /// authority with the same name.
+    ///
+    /// # Errors
+    /// `invalid_params` if the definition is no tool, `config_invalid` for a bad rule, `over_budget` past
+    /// [`crate::limits::MAX_LOCAL`].
+    pub fn register_tool(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
+        self.local.add_tool(definition, rule)?;
+        self.invalidate();
+        Ok(())
+    }
+
+    /// Registers a resource of the host's, or replaces it. `definition` is a raw JSON `Resource` object.
+    ///
+    /// # Errors
+    /// As [`Core::register_tool`].
+    pub fn register_resource(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
+        self.local.add_resource(definition, rule)?;
+        self.invalidate();
+        Ok(())
+    }
+
+    /// Makes everything stored stale at once, and everything under way when it arrives.
+    pub fn invalidate(&mut self) {
+        self.floor = self.seq.advance();
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (entries, bytes, evicted) = self.store.figures();
+        Stats {
+            entries: entries as u64,
+            bytes: bytes as u64,
+            evicted,
+            flights: self.flights.count() as u64,
+            waiters: self.flights.waiters() as u64,
+            ..self.stats
+        }
+    }
+}

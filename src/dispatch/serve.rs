@@ -1,0 +1,401 @@
+//! From a message to an answer, a ticket, or a refusal.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use super::agent::{Caller, Request, Served, Step};
+use super::flights::{Flight, Recipient};
+use super::plan::Plan;
+use super::render;
+use super::request::{Asked, Era, Method, speaks_legacy, validate};
+use super::trip::{Forward, Trip};
+use super::{Core, lists};
+use crate::border::{FlightId, LocalCall, Millis, Now};
+use crate::cache::{Key, Seq};
+use crate::config::Anonymous;
+use crate::error::{Code, Error};
+use crate::mcp::headers::{self, HeaderParam};
+use crate::mcp::message::{Message, Rejected};
+use crate::mcp::names::HEADER_PARAM;
+use crate::mcp::result::Parts;
+use crate::provenance::{Provenance, State};
+
+/// Dead entries dropped per message, so that expiry costs each a bounded time.
+const SWEEP: usize = 8;
+
+/// What the lookup needs to know of a request besides itself.
+struct Route {
+    partition: u64,
+    floor: Seq,
+    plan: Plan,
+    /// `Mcp-Param-*` for the authority.
+    headers: Vec<(String, String)>,
+    /// Answered by the host, not the authority.
+    local: Option<LocalCall>,
+}
+
+impl Core {
+    /// Receives one message. An answer that needs no waiting is appended to `out`.
+    pub fn serve(&mut self, now: Now, request: Request<'_>, out: &mut Vec<u8>) -> Step {
+        self.tick(now.mono);
+        self.store.sweep(now.mono, SWEEP);
+        if request.message.len() > self.config.limits.max_message_bytes {
+            let error = Error::new(
+                Code::TooLarge,
+                "the message is larger than limits.maxMessageBytes",
+            );
+            return self.refuse(None, &error, out);
+        }
+        let message = match Message::parse(request.message) {
+            Ok(message) => message,
+            Err(Rejected { id, error }) => return self.refuse(id, &error, out),
+        };
+        let Some(id) = message.id else {
+            return self.notified(&request, &message);
+        };
+        match self.answer(now.mono, &request, &message, id, out) {
+            Ok(step) => step,
+            Err(error) => {
+                let mut step = self.refuse(Some(id), &error, out);
+                // Only the headers of a stateless message mirror its body, whatever version they say.
+                let legacy = speaks_legacy(&request) && error.code != Code::HeaderMismatch;
+                if let (Served::Reply { status, .. }, true) = (&mut step.served, legacy) {
+                    // Before 2026-07-28 a JSON-RPC error is the body of a 200; clients drop other bodies.
+                    *status = 200;
+                }
+                step
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Step {
+        let json = self.error_json(error);
+        render::error(out, id, &json);
+        Step::of(Served::Reply {
+            status: error.code.http(),
+            provenance: None,
+            serial: None,
+        })
+    }
+
+    /// A notification: `notifications/cancelled` ends a wait within its connection; others need nothing.
+    fn notified(&mut self, request: &Request<'_>, message: &Message<'_>) -> Step {
+        let mut step = Step::of(Served::Accepted);
+        if message.method == "notifications/cancelled" && request.connection != 0 {
+            let id = message.params.raw("requestId").unwrap_or_default();
+            let ticket = self.flights.ticket_of(request.connection, id);
+            step.drop = ticket.and_then(|ticket| self.cancel(ticket));
+        }
+        step
+    }
+
+    fn answer<'a>(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        message: &Message<'a>,
+        id: &'a str,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, Error> {
+        let asked = validate(message, id, request.headers, request.negotiated)?;
+        self.identify(request.caller)?;
+        if asked.method == Method::Ping {
+            render::result(out, &Recipient::of(&asked), &Parts::empty(), None, None);
+            return Ok(Step::of(Served::Reply {
+                status: 200,
+                provenance: None,
+                serial: None,
+            }));
+        }
+        let route = self.route(request, &asked)?;
+        if let Some(parts) = self.own_answer(&asked, &route)? {
+            let provenance = Provenance::new(State::Local);
+            let ttl = asked.method.is_cacheable().then_some(Millis(0));
+            render::result(out, &Recipient::of(&asked), &parts, ttl, Some(provenance));
+            return Ok(Step::of(Served::Reply {
+                status: 200,
+                provenance: Some(provenance),
+                serial: None,
+            }));
+        }
+        self.look_up(now, request, &asked, route, out)
+    }
+
+    /// The caller must be somebody, or anonymous callers allowed.
+    fn identify(&self, caller: &Caller) -> Result<(), Error> {
+        match caller {
+            Caller::Principal(id) if id.is_empty() || id.len() > 1024 => Err(Error::new(
+                Code::Unauthenticated,
+                "a principal's identity has 1 to 1024 bytes",
+            )),
+            Caller::Anonymous if self.config.anonymous == Anonymous::Deny => Err(Error::new(
+                Code::Unauthenticated,
+                "anonymous callers are not allowed here",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks `Mcp-Param-*` against what is known of the tool, and asks the policy.
+    fn route(&mut self, request: &Request<'_>, asked: &Asked<'_>) -> Result<Route, Error> {
+        let partition = self.partitions.enter(request.caller);
+        let name = asked.name.as_deref().unwrap_or_default();
+        let annotations = match asked.method {
+            Method::CallTool => partition.tool(name),
+            _ => None,
+        };
+        let (item, rule) = match asked.method {
+            Method::CallTool => (self.local.tools.get(name), self.config.policy.tool(name)),
+            Method::ReadResource => (self.local.resources.get(name), self.config.policy.resource(name)),
+            _ => (None, None),
+        };
+        let known = annotations.unwrap_or_default();
+        if let (Some(given), Era::Modern, None) = (request.headers, asked.era, item) {
+            headers::check_params(known, asked.arguments, given)?;
+        }
+        let unknown = unknown_params(known, request.headers.unwrap_or_default());
+        let plan = Plan::new(asked, rule.or(item.map(|item| &item.rule)), !unknown.is_empty())?;
+        let local = item.map(|_| match asked.method {
+            Method::CallTool => LocalCall::Tool {
+                name: name.into(),
+                arguments: asked.arguments.into(),
+            },
+            _ => LocalCall::Resource { uri: name.into() },
+        });
+        let mut headers = if local.is_none() {
+            headers::mirror(known, asked.arguments)
+        } else {
+            Vec::new()
+        };
+        headers.extend(unknown);
+        Ok(Route {
+            partition: partition.id,
+            floor: partition.floor.max(self.floor),
+            plan,
+            headers,
+            local,
+        })
+    }
+
+    /// What needs neither authority nor host: everything but local calls, where there is no authority.
+    fn own_answer(&self, asked: &Asked<'_>, route: &Route) -> Result<Option<Parts>, Error> {
+        if self.config.authority.is_some() || route.local.is_some() {
+            return Ok(None);
+        }
+        lists::without_authority(&self.local, asked).map(Some)
+    }
+
+    fn look_up(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+        route: Route,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, Error> {
+        let key = Key {
+            partition: if route.plan.is_shared() {
+                0
+            } else {
+                route.partition
+            },
+            version: asked.era.version(),
+            method: asked.method.name(),
+            capabilities: asked.capabilities,
+            params: &asked.params,
+        };
+        let found = if route.plan.cached {
+            self.store.find(&key)
+        } else {
+            None
+        };
+        let Some(found) = found else {
+            if request.peek {
+                return Ok(Step::of(Served::Absent));
+            }
+            self.stats.bypassed += 1;
+            return self.depart(now, request, asked, route, None, State::Bypass);
+        };
+        let entry = self.store.entry(found.digest, found.canonical.as_deref());
+        let mut prior = State::Miss;
+        let mut stale_served = None;
+        if let Some(entry) = entry {
+            let valid = entry.seq >= route.floor;
+            let fresh = valid && now < entry.expires;
+            let revalidate = valid && now < entry.expires + entry.windows.while_revalidate && !request.peek;
+            prior = State::Stale;
+            if fresh || revalidate {
+                let mut provenance = Provenance::new(State::Hit);
+                provenance.ttl = Some(entry.ttl(now));
+                let ttl = asked.method.is_cacheable().then(|| entry.expires.since(now));
+                let at = out.len();
+                out.reserve(entry.parts.members.len() + entry.parts.meta.len() + 256);
+                render::result(out, &Recipient::of(asked), &entry.parts, ttl, Some(provenance));
+                debug_assert!(out.len() > at);
+                let served = Served::Reply {
+                    status: 200,
+                    provenance: Some(provenance),
+                    serial: Some(entry.serial),
+                };
+                if fresh {
+                    self.stats.hits += 1;
+                    return Ok(Step::of(served));
+                }
+                self.stats.stale += 1;
+                stale_served = Some(served);
+            }
+        }
+        if request.peek {
+            return Ok(Step::of(Served::Absent));
+        }
+        let canonical = match found.canonical {
+            Some(canonical) => canonical,
+            None => key.canonical().unwrap_or_default().into_boxed_slice(),
+        };
+        if let Some(served) = stale_served {
+            // Served stale: fetch again behind it, once.
+            if self
+                .flights
+                .under_way(found.digest, &canonical, route.floor)
+                .is_some()
+                || self.is_full()
+            {
+                return Ok(Step::of(served));
+            }
+            let key = Some((found.digest, canonical));
+            let (flight, trip) = self.take_off(now, request, asked, route, key, prior);
+            return Ok(Step {
+                served,
+                start: Some((flight, trip)),
+                drop: None,
+            });
+        }
+        if prior == State::Stale {
+            self.stats.stale += 1;
+        } else {
+            self.stats.misses += 1;
+        }
+        if let Some(flight) = self.flights.under_way(found.digest, &canonical, route.floor) {
+            self.check_waiters()?;
+            self.stats.collapsed += 1;
+            let ticket = self
+                .flights
+                .wait(flight, request.ctx, request.connection, asked, true);
+            return Ok(Step::of(Served::Wait(ticket)));
+        }
+        self.depart(now, request, asked, route, Some((found.digest, canonical)), prior)
+    }
+
+    fn is_full(&self) -> bool {
+        self.flights.count() >= self.config.limits.max_flights
+    }
+
+    fn check_waiters(&self) -> Result<(), Error> {
+        if self.flights.waiters() >= self.config.limits.max_waiters {
+            return Err(Error::new(
+                Code::OverBudget,
+                "limits.maxWaiters requests wait already",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Starts a trip and waits for it.
+    fn depart(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+        route: Route,
+        key: Option<(u64, Box<[u8]>)>,
+        prior: State,
+    ) -> Result<Step, Error> {
+        self.check_waiters()?;
+        if self.is_full() {
+            return Err(Error::new(
+                Code::OverBudget,
+                "limits.maxFlights trips are under way already",
+            ));
+        }
+        let (flight, trip) = self.take_off(now, request, asked, route, key, prior);
+        let ticket = self
+            .flights
+            .wait(flight, request.ctx, request.connection, asked, false);
+        Ok(Step {
+            served: Served::Wait(ticket),
+            start: Some((flight, trip)),
+            drop: None,
+        })
+    }
+
+    fn take_off(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+        route: Route,
+        key: Option<(u64, Box<[u8]>)>,
+        prior: State,
+    ) -> (FlightId, Trip) {
+        let forwarded = route.local.is_none();
+        let flight = self.flights.start(Flight {
+            caller: request.caller.clone(),
+            partition: route.partition,
+            method: asked.method,
+            name: asked.name.as_deref().map(Into::into),
+            has_cursor: asked.has_cursor,
+            plan: route.plan,
+            key,
+            seq: self.seq.advance(),
+            started: now,
+            prior,
+            forwarded,
+            waiters: Vec::new(),
+        });
+        let trip = match route.local {
+            Some(call) => Trip::Local(call),
+            None => Trip::Forward(Forward {
+                partition: route.partition,
+                principal: match request.caller {
+                    Caller::Principal(id) => Some(id.clone()),
+                    Caller::Anonymous => None,
+                },
+                method: asked.method.name().to_string(),
+                name: asked.name.as_deref().map(Into::into),
+                params: asked.params.clone(),
+                meta: asked.meta.forward.clone(),
+                capabilities: asked.capabilities.into(),
+                progress: asked.meta.progress.is_some(),
+                headers: route.headers,
+                write: route.plan.write,
+            }),
+        };
+        (flight, trip)
+    }
+}
+
+impl Step {
+    pub(super) const fn of(served: Served) -> Self {
+        Self {
+            served,
+            start: None,
+            drop: None,
+        }
+    }
+}
+
+/// The `Mcp-Param-*` headers that no annotation accounts for: they are passed on, and bypass the cache.
+fn unknown_params(known: &[HeaderParam], given: &[(String, String)]) -> Vec<(String, String)> {
+    let unknown = |name: &str| {
+        name.strip_prefix(HEADER_PARAM)
+            .is_some_and(|name| !known.iter().any(|param| param.header == name))
+    };
+    given.iter().filter(|(name, _)| unknown(name)).cloned().collect()
+}
+
+/// An error about a name that nobody knows here.
+pub(super) fn unknown(what: &str, name: &str) -> Error {
+    Error::new(Code::InvalidParams, format!("unknown {what}: {name}"))
+}

@@ -1,0 +1,434 @@
+//! The end of a trip: what it makes stale, whether its answer is stored, and who is told what.
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use super::agent::Caller;
+use super::flights::{Flight, Waiter};
+use super::request::{Era, Method};
+use super::trip::{Answer, Body, Sink, TripError};
+use super::{Core, lists, render};
+use crate::border::{Event, FlightId, Millis, Now, Reply};
+use crate::error::{Code, Error};
+use crate::json::Members;
+use crate::mcp::meta::LogLevel;
+use crate::mcp::names::{ERROR_HEADER_MISMATCH, ERROR_MISSING_CAPABILITY, ERROR_UNSUPPORTED_VERSION};
+use crate::mcp::result::{Parts, is_valid, notification};
+use crate::provenance::{Provenance, State};
+
+/// How long after a write of unknown outcome nothing that it may have touched is stored.
+const SETTLE: Millis = Millis(60_000);
+
+impl Core {
+    /// Takes the outcome of a trip and answers everybody who waits for it. Unknown flights are ignored.
+    pub fn settle(
+        &mut self,
+        now: Now,
+        flight: FlightId,
+        outcome: Result<Answer, TripError>,
+        sink: &mut dyn Sink,
+    ) {
+        self.tick(now.mono);
+        let Some(flight) = self.flights.remove(flight) else {
+            return;
+        };
+        if flight.plan.write {
+            let unknown = matches!(&outcome, Err(trip) if trip.error.code == Code::UnknownOutcome);
+            self.stale_after_write(now.mono, &flight, unknown);
+        }
+        match outcome {
+            Err(trip) => self.failed(now.mono, flight, trip, sink),
+            Ok(answer) => {
+                self.take_note(&flight, &answer);
+                match answer.body {
+                    Body::Error(error) => self.refused(flight, &error, sink),
+                    Body::Result(raw) => self.answered(now.mono, flight, &raw, sink),
+                }
+            }
+        }
+    }
+
+    /// Read your writes: what started before this point is stale for this principal.
+    fn stale_after_write(&mut self, now: Millis, flight: &Flight, unknown: bool) {
+        let seq = self.seq.advance();
+        match self.partitions.same(&flight.caller, flight.partition) {
+            Some(partition) => {
+                partition.floor = seq;
+                if unknown {
+                    partition.unsettled_until = now + SETTLE;
+                }
+            }
+            // The partition was forgotten meanwhile: nobody can tell whose view this concerns.
+            None => self.floor = seq,
+        }
+    }
+
+    /// Credential and annotations of an authority's answer. Another credential starts an empty partition.
+    fn take_note(&mut self, flight: &Flight, answer: &Answer) {
+        if !flight.forwarded {
+            return;
+        }
+        let Some(partition) = self.partitions.same(&flight.caller, flight.partition) else {
+            return;
+        };
+        if partition.takes_credential(answer.credential.clone()) {
+            partition.floor = self.seq.advance();
+        }
+        for (name, params) in &answer.learned {
+            partition.learn(name.clone(), params.clone());
+        }
+    }
+
+    fn failed(&mut self, now: Millis, flight: Flight, trip: TripError, sink: &mut dyn Sink) {
+        let detail = match trip.error.code {
+            Code::AuthorityUnreachable => Some("offline"),
+            Code::AuthorityTimeout => Some("timeout"),
+            Code::RateLimited => Some("rate-limited"),
+            _ => None,
+        };
+        sink.event(Event::TripFailed {
+            method: flight.method.name().into(),
+            error: trip.error.clone(),
+            detail: trip.detail,
+        });
+        if detail.is_some_and(|detail| self.answer_stale(now, &flight, detail, sink)) {
+            return;
+        }
+        if let (Code::AuthorityAuthRequired, Some((digest, _))) = (trip.error.code, &flight.key) {
+            // An authoritative word: not served stale later either (2026-07-28, Caching).
+            self.store.remove(*digest);
+        }
+        let status = trip.error.code.http();
+        for waiter in &flight.waiters {
+            let json = self.error_json(&trip.error);
+            reply_error(waiter, status, &json, &flight, sink);
+        }
+    }
+
+    /// Answers from what is stored, within `stale-if-error`. False if there is nothing, or it is not allowed.
+    fn answer_stale(
+        &mut self,
+        now: Millis,
+        flight: &Flight,
+        detail: &'static str,
+        sink: &mut dyn Sink,
+    ) -> bool {
+        let Some((digest, canonical)) = &flight.key else {
+            return false;
+        };
+        let own = self
+            .partitions
+            .same(&flight.caller, flight.partition)
+            .map(|partition| partition.floor);
+        let Some(floor) = own else { return false };
+        let Some(entry) = self.store.entry(*digest, Some(canonical)) else {
+            return false;
+        };
+        let usable = entry.seq >= floor.max(self.floor) && now < entry.expires + entry.windows.if_error;
+        if !usable {
+            return false;
+        }
+        let mut provenance = Provenance::new(State::Hit);
+        provenance.ttl = Some(entry.ttl(now));
+        provenance.detail = Some(detail);
+        let ttl = flight.method.is_cacheable().then(|| entry.expires.since(now));
+        for waiter in &flight.waiters {
+            reply_result(waiter, &entry.parts, ttl, provenance, Some(entry.serial), sink);
+        }
+        true
+    }
+
+    /// The authority answered with an error: it is passed on, and what it disproves is dropped.
+    fn refused(&mut self, flight: Flight, error: &str, sink: &mut dyn Sink) {
+        let members = Members::parse(error).unwrap_or_default();
+        let code: i64 = members
+            .raw("code")
+            .and_then(|raw| serde_json::from_str(raw).ok())
+            .unwrap_or(-32603);
+        // An authoritative word: what is stored under this key may not be served stale after it.
+        if let Some((digest, _)) = &flight.key {
+            self.store.remove(*digest);
+        }
+        if matches!(code, -32601 | -32602) {
+            if flight.has_cursor {
+                // An invalid cursor discards all pages of its list (2026-07-28, Pagination and Caching).
+                self.store.remove_method(flight.partition, flight.method.name());
+            } else if flight.method == Method::CallTool {
+                self.store
+                    .remove_method(flight.partition, Method::ListTools.name());
+            }
+        }
+        for waiter in &flight.waiters {
+            match waiter.to.era {
+                Era::Legacy(_) => reply_error(waiter, 200, error, &flight, sink),
+                Era::Modern => match modern_error(code, &members, &flight) {
+                    Ok(None) => reply_error(waiter, modern_status(code), error, &flight, sink),
+                    Ok(Some(translated)) => reply_error(waiter, 200, &translated, &flight, sink),
+                    Err(ours) => {
+                        let json = self.error_json(&ours);
+                        reply_error(waiter, ours.code.http(), &json, &flight, sink);
+                    }
+                },
+            }
+        }
+    }
+
+    fn answered(&mut self, now: Millis, mut flight: Flight, raw: &str, sink: &mut dyn Sink) {
+        let valid = is_valid(flight.method.name(), raw);
+        let parts = match Parts::parse(raw) {
+            Some(parts) if valid || !parts.complete => parts,
+            _ => {
+                let code = if flight.forwarded {
+                    Code::AuthorityInvalid
+                } else {
+                    Code::Internal
+                };
+                let error = Error::new(
+                    code,
+                    "the result is not one of this method, or has a member twice",
+                );
+                return self.failed(
+                    now,
+                    flight,
+                    TripError {
+                        error,
+                        detail: String::new(),
+                    },
+                    sink,
+                );
+            }
+        };
+        let (parts, serial, mut provenance) = self.keep(now, &mut flight, parts, sink);
+        let ttl = flight.method.is_cacheable().then(|| match provenance.ttl {
+            Some(ttl) => Millis(u64::try_from(ttl.0).unwrap_or(0)),
+            None => parts.ttl,
+        });
+        for waiter in &flight.waiters {
+            provenance.collapsed = waiter.collapsed;
+            reply_result(waiter, &parts, ttl, provenance, serial, sink);
+        }
+    }
+
+    /// Prepares a result for agents and stores it where it may be. Returns it with its serial and provenance.
+    fn keep(
+        &mut self,
+        now: Millis,
+        flight: &mut Flight,
+        mut parts: Parts,
+        sink: &mut dyn Sink,
+    ) -> (Parts, Option<u64>, Provenance) {
+        let first_page = !flight.has_cursor;
+        match flight.method {
+            Method::Discover | Method::Initialize => lists::discovered(&mut parts, &self.local),
+            Method::ListResources => lists::resources(&mut parts, &self.local, first_page),
+            Method::ListTools => {
+                let learned = lists::tools(&mut parts, &self.local, first_page);
+                learned.dropped.into_iter().for_each(|event| sink.event(event));
+                if let Some(partition) = self.partitions.same(&flight.caller, flight.partition) {
+                    for (name, params) in learned.tools {
+                        partition.learn(name, params);
+                    }
+                }
+            }
+            _ => {}
+        }
+        let state = if flight.forwarded || flight.key.is_some() {
+            flight.prior
+        } else {
+            State::Local
+        };
+        let mut provenance = Provenance::new(state);
+        let Some((digest, canonical)) = flight.key.take() else {
+            return (parts, None, provenance);
+        };
+        let anonymous = flight.caller == Caller::Anonymous;
+        let windows = flight.plan.windows(&parts, anonymous).and_then(|windows| {
+            let own = self
+                .partitions
+                .same(&flight.caller, flight.partition)
+                .ok_or("the partition was forgotten")?;
+            if flight.seq < own.floor.max(self.floor) {
+                return Err("invalidated meanwhile");
+            }
+            if flight.started < own.unsettled_until {
+                return Err("the outcome of a write is unknown");
+            }
+            Ok(windows)
+        });
+        let mut windows = match windows {
+            Ok(Some(windows)) => windows,
+            Ok(None) => {
+                self.store.remove(digest);
+                return (parts, None, provenance);
+            }
+            Err(reason) => {
+                sink.event(Event::NotStored {
+                    method: flight.method.name().into(),
+                    reason,
+                });
+                return (parts, None, provenance);
+            }
+        };
+        // Downward only, by at most a sixteenth: entries that came together do not expire together.
+        let jitter = self.draw() % (windows.fresh.0 / 16 + 1);
+        windows.fresh = Millis(windows.fresh.0 - jitter);
+        let serial = match self
+            .store
+            .insert(digest, canonical, parts.clone(), flight.seq, now, windows)
+        {
+            Some(entry) => {
+                provenance.ttl = Some(entry.ttl(now));
+                provenance.stored = true;
+                self.stats.stored += 1;
+                Some(entry.serial)
+            }
+            None => {
+                let reason = "larger than limits.maxCacheBytes";
+                sink.event(Event::NotStored {
+                    method: flight.method.name().into(),
+                    reason,
+                });
+                None
+            }
+        };
+        (parts, serial, provenance)
+    }
+
+    /// Passes on a notification (raw JSON-RPC message) that the authority sent within a trip: progress and log
+    /// messages; others are ignored. The progress token toward the authority is always the flight's number.
+    pub fn relay(&mut self, flight: FlightId, raw: &str, sink: &mut dyn Sink) {
+        let (Some(message), Some(under_way)) = (notification(raw), self.flights.flight(flight)) else {
+            return;
+        };
+        let waiters = under_way.waiters.iter();
+        match &*message.method {
+            "notifications/progress"
+                if message.params.raw("progressToken") == Some(&flight.0.to_string()) =>
+            {
+                for waiter in waiters {
+                    let Some(token) = &waiter.progress else { continue };
+                    let params: Vec<(&str, &str)> = message.params.iter().collect();
+                    let params = with_token(&params, token);
+                    let part = format!(
+                        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{{params}}}}}"#
+                    );
+                    sink.reply(waiter.ctx, part_of(waiter, part.into_bytes()));
+                }
+            }
+            "notifications/message" => {
+                let level = message
+                    .params
+                    .string("level")
+                    .and_then(|level| LogLevel::parse(&level));
+                for waiter in waiters.filter(|waiter| waiter.log_level.is_some() && level >= waiter.log_level)
+                {
+                    sink.reply(waiter.ctx, part_of(waiter, raw.as_bytes().to_vec()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn with_token(params: &[(&str, &str)], token: &str) -> String {
+    let mut out = String::new();
+    for (name, value) in params {
+        let value = if *name == "progressToken" { token } else { value };
+        crate::mcp::meta::push_member(&mut out, name, value);
+    }
+    out
+}
+
+fn part_of(waiter: &Waiter, part: Vec<u8>) -> Reply {
+    Reply {
+        ticket: waiter.ticket,
+        status: 200,
+        part,
+        last: false,
+        provenance: None,
+        serial: None,
+    }
+}
+
+fn reply_result(
+    waiter: &Waiter,
+    parts: &Parts,
+    ttl: Option<Millis>,
+    provenance: Provenance,
+    serial: Option<u64>,
+    sink: &mut dyn Sink,
+) {
+    let mut part = Vec::with_capacity(parts.members.len() + parts.meta.len() + 256);
+    render::result(&mut part, &waiter.to, parts, ttl, Some(provenance));
+    let reply = Reply {
+        ticket: waiter.ticket,
+        status: 200,
+        part,
+        last: true,
+        provenance: Some(provenance),
+        serial,
+    };
+    sink.reply(waiter.ctx, reply);
+}
+
+fn reply_error(waiter: &Waiter, status: u16, error: &str, flight: &Flight, sink: &mut dyn Sink) {
+    let mut part = Vec::with_capacity(error.len() + 64);
+    render::error(&mut part, Some(&waiter.to.id), error);
+    let mut provenance = Provenance::new(if flight.forwarded {
+        flight.prior
+    } else {
+        State::Local
+    });
+    provenance.collapsed = waiter.collapsed;
+    let provenance = Some(provenance);
+    sink.reply(
+        waiter.ctx,
+        Reply {
+            ticket: waiter.ticket,
+            status,
+            part,
+            last: true,
+            provenance,
+            serial: None,
+        },
+    );
+}
+
+/// An authority's error for an agent of 2026-07-28: `None` passes it on verbatim. The revision forbids the codes
+/// -32002 and -32042, and those of -32020…-32099 that it does not define (Base Protocol, Error Codes).
+fn modern_error(code: i64, members: &Members<'_>, flight: &Flight) -> Result<Option<String>, Error> {
+    const DEFINED: [i64; 3] = [
+        ERROR_HEADER_MISMATCH,
+        ERROR_MISSING_CAPABILITY,
+        ERROR_UNSUPPORTED_VERSION,
+    ];
+    if code == -32002 && flight.method == Method::ReadResource {
+        // What sessions-era authorities say of an unknown resource.
+        let message = members.raw("message").unwrap_or("\"resource not found\"");
+        let uri = render::quoted(flight.name.as_deref().unwrap_or_default());
+        let data = members
+            .raw("data")
+            .map_or_else(|| format!(r#"{{"uri":{uri}}}"#), Into::into);
+        return Ok(Some(format!(
+            r#"{{"code":-32602,"message":{message},"data":{data}}}"#
+        )));
+    }
+    let forbidden =
+        matches!(code, -32002 | -32042) || ((-32099..=-32020).contains(&code) && !DEFINED.contains(&code));
+    // It speaks of the version between the replica and itself.
+    if forbidden || code == ERROR_UNSUPPORTED_VERSION {
+        let message = format!("the authority answered with error code {code}");
+        return Err(Error::new(Code::AuthorityInvalid, message));
+    }
+    Ok(None)
+}
+
+/// The HTTP status for a code that the authority chose (2026-07-28, Streamable HTTP).
+const fn modern_status(code: i64) -> u16 {
+    match code {
+        -32601 => 404,
+        ERROR_MISSING_CAPABILITY | ERROR_HEADER_MISMATCH => 400,
+        _ => 200,
+    }
+}

@@ -1,0 +1,86 @@
+//! Every limit of the replica, by name. Each has a test that reaches it.
+
+use crate::border::Millis;
+
+/// Most response headers taken from the host.
+pub const MAX_HEADERS: usize = 128;
+/// Deepest nesting of JSON that is made canonical; deeper parameters bypass the cache.
+pub const MAX_DEPTH: usize = 64;
+/// Longest life of a cache entry, whatever anybody says (SEP-2549 caps hints at a day).
+pub const MAX_AGE: Millis = Millis(24 * 60 * 60 * 1000);
+/// Most members looked at in one JSON object of the protocol envelope (message, `params`, `_meta`, result).
+pub const MAX_MEMBERS: usize = 256;
+/// Most tools whose header annotations are remembered per partition.
+pub const MAX_TOOLS: usize = 4096;
+/// Most pages fetched of one list on the replica's own behalf.
+pub const MAX_PAGES: usize = 32;
+/// Most bytes of one server-sent event's line.
+pub const MAX_EVENT_BYTES: usize = 16 << 20;
+/// Longest tool name, prompt name, or URI accepted, in bytes.
+pub const MAX_NAME_BYTES: usize = 8 << 10;
+/// Longest JSON-RPC id, in bytes of its raw token.
+pub const MAX_ID_BYTES: usize = 1 << 10;
+/// Most policy rules.
+pub const MAX_RULES: usize = 1024;
+/// Most local tools and resources each.
+pub const MAX_LOCAL: usize = 1024;
+/// Most contexts alive at once (requests in progress on a request-bound host).
+pub const MAX_CONTEXTS: usize = 4096;
+/// Most outputs queued for one context; past it, progress and log notifications are dropped first.
+pub const MAX_OUTPUTS: usize = 4096;
+
+/// Limits that an operator sets; `limits` in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that the cache may hold, keys and bookkeeping included. Default 16 MiB.
+    pub max_cache_bytes: usize,
+    /// Largest message taken from an agent. Default 1 MiB.
+    pub max_message_bytes: usize,
+    /// Largest response body taken from an authority. Default 8 MiB.
+    pub max_response_bytes: usize,
+    /// Most trips in progress at once. Default 256.
+    pub max_flights: usize,
+    /// Most requests waiting at once. Default 1024.
+    pub max_waiters: usize,
+    /// Most partitions (principals) remembered at once; the least recently used is forgotten. Default 1024.
+    pub max_partitions: usize,
+    /// Hard end of one trip to the authority, in milliseconds. Default 60,000.
+    pub request_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_cache_bytes: 16 << 20,
+            max_message_bytes: 1 << 20,
+            max_response_bytes: 8 << 20,
+            max_flights: 256,
+            max_waiters: 1024,
+            max_partitions: 1024,
+            request_timeout_ms: 60_000,
+        }
+    }
+}
+
+/// Largest configuration, in bytes.
+pub const MAX_CONFIG_BYTES: usize = 1 << 20;
+/// Longest principal, in bytes.
+pub const MAX_PRINCIPAL_BYTES: usize = 1 << 10;
+/// Longest static bearer token of an authority, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8 << 10;
+/// Most `origins` of a configuration.
+pub const MAX_ORIGINS: usize = 64;
+/// Longest policy rule (`cache;max-age=60`), in bytes.
+pub const MAX_RULE_BYTES: usize = 4 << 10;
+/// Longest policy pattern with a wildcard, in bytes; an exact name may have [`MAX_NAME_BYTES`].
+pub const MAX_PATTERN_BYTES: usize = 512;
+/// Most tags of one rule.
+pub const MAX_TAGS: usize = 16;
+/// Longest tag template, in bytes.
+pub const MAX_TAG_BYTES: usize = 128;
+/// Most `x-mcp-header` annotations of one tool.
+pub const MAX_HEADER_PARAMS: usize = 64;
+/// Longest `x-mcp-header` name, in bytes.
+pub const MAX_HEADER_NAME_BYTES: usize = 128;
+/// Most members of one object within an annotated `inputSchema`.
+pub const MAX_SCHEMA_MEMBERS: usize = 4096;

@@ -1,0 +1,189 @@
+//! The encoding of header values: plain text where that is safe, else `=?base64?…?=` (2026-07-28, Transports,
+//! Streamable HTTP, Value Encoding).
+//!
+//! Base64 is RFC 4648 section 4, strict: standard alphabet, padding required, unused bits zero, nothing else.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+const PREFIX: &str = "=?base64?";
+const SUFFIX: &str = "?=";
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A header value for any text: as it is where that is safe, else `=?base64?…?=` around its UTF-8.
+///
+/// Encoded are: text with anything but visible ASCII and inner spaces (tabs too, which some stacks reject), text
+/// that begins or ends with a space, text that looks encoded already, and the empty text, since some stacks drop
+/// empty headers.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let edged = text.is_empty() || text.starts_with(' ') || text.ends_with(' ');
+    let marked = text.starts_with(PREFIX) && text.ends_with(SUFFIX);
+    if printable && !edged && !marked {
+        return text.into();
+    }
+    let mut out = String::with_capacity(PREFIX.len() + text.len().div_ceil(3) * 4 + SUFFIX.len());
+    out.push_str(PREFIX);
+    push_base64(&mut out, text.as_bytes());
+    out.push_str(SUFFIX);
+    out
+}
+
+/// The text that a header value stands for; surrounding spaces and tabs do not count (RFC 9110, section 5.5).
+///
+/// `None` if the value has invalid characters (anything but visible ASCII, spaces and tabs), or is marked as
+/// base64 and is not strict base64 of UTF-8. The marks are case-sensitive; with only one of them a value is
+/// plain text.
+#[must_use]
+pub fn decode(value: &str) -> Option<Cow<'_, str>> {
+    let value = trim(value);
+    if !value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+        return None;
+    }
+    if !(value.starts_with(PREFIX) && value.ends_with(SUFFIX)) {
+        return Some(Cow::Borrowed(value));
+    }
+    // `=?base64?=` begins and ends so, but its marks overlap: neither plain nor encoded.
+    let payload = value.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    String::from_utf8(from_base64(payload)?).ok().map(Cow::Owned)
+}
+
+/// A header value without optional white space around it (RFC 9110, section 5.6.3).
+pub(super) fn trim(value: &str) -> &str {
+    value.trim_matches([' ', '\t'])
+}
+
+fn push_base64(out: &mut String, bytes: &[u8]) {
+    for chunk in bytes.chunks(3) {
+        let bits = chunk
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let sextet = (bits >> (18 - 6 * place)) & 63;
+            let letter = ALPHABET.get(sextet as usize).filter(|_| place <= chunk.len());
+            out.push(letter.map_or('=', |letter| char::from(*letter)));
+        }
+    }
+}
+
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(4) {
+        return None;
+    }
+    let digits = text
+        .strip_suffix("==")
+        .or_else(|| text.strip_suffix('='))
+        .unwrap_or(text);
+    let mut out = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    for chunk in digits.as_bytes().chunks(4) {
+        let mut bits = 0_u32;
+        for digit in chunk {
+            bits = bits << 6 | sextet(*digit)?;
+        }
+        // A last chunk of 2 or 3 digits holds 1 or 2 bytes; the bits below them must be zero.
+        let unused = match chunk.len() {
+            4 => 0,
+            3 => 2,
+            2 => 4,
+            _ => return None,
+        };
+        if bits & ((1 << unused) - 1) != 0 {
+            return None;
+        }
+        let [_, bytes @ ..] = (bits >> unused).to_be_bytes();
+        out.extend(bytes.iter().skip(4 - chunk.len()));
+    }
+    Some(out)
+}
+
+fn sextet(digit: u8) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(u32::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    /// The table of 2026-07-28, Value Encoding, and neighbours.
+    #[test]
+    fn encodes_the_examples_of_the_specification() {
+        for (text, header) in [
+            ("us-west1", "us-west1"),
+            ("us west 1", "us west 1"),
+            ("Hello, 世界", "=?base64?SGVsbG8sIOS4lueVjA==?="),
+            (" padded ", "=?base64?IHBhZGRlZCA=?="),
+            ("line1\nline2", "=?base64?bGluZTEKbGluZTI=?="),
+            ("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
+            ("=?base64?=", "=?base64?PT9iYXNlNjQ/PQ==?="),
+            ("=?base64?SGVsbG8=", "=?base64?SGVsbG8="),
+            ("SGVsbG8=?=", "SGVsbG8=?="),
+            ("\tindented", "=?base64?CWluZGVudGVk?="),
+            ("in\tside", "=?base64?aW4Jc2lkZQ==?="),
+            ("", "=?base64??="),
+        ] {
+            assert_eq!(encode(text), header);
+            assert_eq!(decode(header).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn whatever_is_encoded_decodes_to_itself_and_is_a_valid_value() {
+        let mut text = String::new();
+        for n in 0..300_u32 {
+            text.push(char::from_u32(n.wrapping_mul(7919) % 0xD800).unwrap());
+            let header = encode(&text);
+            assert!(header.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            assert_eq!(decode(&header).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_base64_that_is_not_strict() {
+        for payload in [
+            "SGVsbG8",
+            "SGVs!!!bG8=",
+            "SGVsbG8==",
+            "SGVsbG8=\u{20}",
+            "SGVsbG9=",
+            "SGVsbB==",
+            "SGV=bG8=",
+            "=",
+            "==",
+            "====",
+            "A===",
+            "SGVsbG8-",
+            "SGVs\tbG8=",
+            "/w==",
+        ] {
+            assert_eq!(decode(&format!("=?base64?{payload}?=")), None, "{payload}");
+        }
+        assert_eq!(decode("=?base64?="), None);
+    }
+
+    #[test]
+    fn refuses_invalid_characters() {
+        for value in ["a\nb", "a\r", "é", "a\0", "a\u{7f}"] {
+            assert_eq!(decode(value), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn plain_values_lose_only_the_white_space_around_them() {
+        assert_eq!(decode(" \t a\tb \t").unwrap(), "a\tb");
+        assert_eq!(decode("  =?base64?SGVsbG8=?= ").unwrap(), "Hello");
+        assert_eq!(decode("=?BASE64?SGVsbG8=?=").unwrap(), "=?BASE64?SGVsbG8=?=");
+        assert_eq!(decode("  ").unwrap(), "");
+    }
+}
