@@ -1,0 +1,280 @@
+//! The handle through which a flow asks for everything that waits.
+//!
+//! There is no cell between flows and executor. A question travels through a one-shot channel whose message
+//! also carries the receiving end of the next one, so a flow owns its end, the executor the other, nothing is
+//! locked, and the replica stays `Send` without `unsafe`. Dropping what a method returns withdraws the question,
+//! or aborts a fetch that was already handed to the host.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll};
+
+use futures::channel::oneshot;
+use leeward::border::{Credential, Event, FlightId, HttpRequest, LocalCall};
+use leeward::{Failure, Millis, OpId};
+
+use crate::limits::IDS_PER_TRIP;
+use crate::link::{Claimed, Key, Known};
+use crate::trouble::Trouble;
+
+/// A question of a flow, and where the next one will come from.
+pub(super) struct Ask {
+    pub(super) question: Question,
+    pub(super) answer: oneshot::Sender<Got>,
+    pub(super) next: oneshot::Receiver<Ask>,
+}
+
+pub(super) enum Question {
+    Fetch {
+        request: HttpRequest,
+        sent: Option<Sent>,
+    },
+    Read {
+        fetch: OpId,
+    },
+    Local {
+        call: LocalCall,
+        sent: Sent,
+    },
+    Credential {
+        principal: Option<String>,
+    },
+    Timer {
+        after: Millis,
+    },
+    Relay(String),
+    Event(Event),
+    Claim(Key),
+    Learn(Known),
+    Fail(Key, Option<Trouble>),
+    Forget(Key, u64),
+}
+
+/// An answer to a flow. `Done` answers what has nothing to tell; `Closed` comes when the executor gave up the
+/// question.
+#[derive(Debug)]
+pub(crate) enum Got {
+    Head {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: (OpId, oneshot::Receiver<()>),
+    },
+    Chunk(Vec<u8>),
+    End,
+    Failed(Failure),
+    Local(Result<Vec<u8>, String>),
+    Credential(Result<Option<Credential>, String>),
+    Claim(Claimed),
+    Learnt(u64),
+    Done,
+    Closed,
+}
+
+/// Set once the host has taken a request that may have an effect; shared by a flow and whoever has to say what
+/// became of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(Arc<AtomicBool>);
+
+impl Sent {
+    /// The host has it.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// It is known to have had no effect.
+    pub(crate) fn clear(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    /// Whether there may have been an effect.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// An answer that is still to come.
+#[derive(Debug)]
+pub(crate) struct Pending(oneshot::Receiver<Got>);
+
+impl Future for Pending {
+    type Output = Got;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Got> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|got| got.unwrap_or(Got::Closed))
+    }
+}
+
+/// What a flow may do. See the module.
+#[derive(Debug)]
+pub(crate) struct Io {
+    port: oneshot::Sender<Ask>,
+    flight: FlightId,
+    next_id: u64,
+}
+
+impl Io {
+    pub(super) fn new(flight: FlightId, start: u64) -> (Self, oneshot::Receiver<Ask>) {
+        let (port, asks) = oneshot::channel();
+        (
+            Self {
+                port,
+                flight,
+                next_id: start.wrapping_mul(IDS_PER_TRIP),
+            },
+            asks,
+        )
+    }
+
+    /// The flight this flow is for.
+    pub(crate) const fn flight(&self) -> FlightId {
+        self.flight
+    }
+
+    /// A JSON-RPC id that this replica never used before.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.next_id = self.next_id.wrapping_add(1);
+        self.next_id
+    }
+
+    fn ask(&mut self, question: Question) -> Pending {
+        let (port, next) = oneshot::channel();
+        let (answer, got) = oneshot::channel();
+        let port = core::mem::replace(&mut self.port, port);
+        // An executor that is gone drops the question, and the answer comes as `Closed`.
+        let _ = port.send(Ask {
+            question,
+            answer,
+            next,
+        });
+        Pending(got)
+    }
+
+    /// Sends an HTTP request; `sent` is set when the host takes it.
+    pub(crate) async fn fetch(
+        &mut self,
+        request: HttpRequest,
+        sent: Option<Sent>,
+    ) -> Result<Response, Failure> {
+        match self.ask(Question::Fetch { request, sent }).await {
+            Got::Head {
+                status,
+                headers,
+                body: (fetch, guard),
+            } => Ok(Response {
+                status,
+                headers,
+                body: Body { fetch, _guard: guard },
+            }),
+            got => Err(failure(got)),
+        }
+    }
+
+    /// Calls a tool or resource of the host; `sent` is set when the host takes it.
+    pub(crate) async fn call_local(&mut self, call: LocalCall, sent: Sent) -> Result<Vec<u8>, String> {
+        match self.ask(Question::Local { call, sent }).await {
+            Got::Local(result) => result,
+            got => Err(failure(got).message),
+        }
+    }
+
+    /// The host's credential for a principal.
+    pub(crate) async fn credential(
+        &mut self,
+        principal: Option<String>,
+    ) -> Result<Option<Credential>, String> {
+        match self.ask(Question::Credential { principal }).await {
+            Got::Credential(result) => result,
+            got => Err(failure(got).message),
+        }
+    }
+
+    /// Is ready once `after` has passed; to be raced.
+    pub(crate) fn timer(&mut self, after: Millis) -> Pending {
+        self.ask(Question::Timer { after })
+    }
+
+    /// Passes a notification of the authority on. Waits until it is, so that one chunk never becomes a heap of
+    /// messages.
+    pub(crate) async fn relay(&mut self, notification: String) {
+        self.ask(Question::Relay(notification)).await;
+    }
+
+    /// Tells the operator.
+    pub(crate) fn event(&mut self, event: Event) {
+        drop(self.ask(Question::Event(event)));
+    }
+
+    /// What is known about `key`; or the duty to find out, which ends with [`Io::learn`], [`Io::fail`] or the end
+    /// of this flow, and until then makes others wait.
+    pub(crate) async fn claim(&mut self, key: Key) -> Result<Option<Known>, Trouble> {
+        match self.ask(Question::Claim(key)).await {
+            Got::Claim(Claimed::Known(known)) => Ok(Some(known)),
+            Got::Claim(Claimed::Yours) => Ok(None),
+            Got::Claim(Claimed::Failed(trouble)) => Err(trouble),
+            got => Err(Trouble::closed(failure(got).message)),
+        }
+    }
+
+    /// Tells what was found out; returns the number it is known under.
+    pub(crate) async fn learn(&mut self, known: Known) -> u64 {
+        match self.ask(Question::Learn(known)).await {
+            Got::Learnt(number) => number,
+            _ => 0,
+        }
+    }
+
+    /// Gives a duty back. With `trouble` those who wait fail likewise, else the next one tries.
+    pub(crate) async fn fail(&mut self, key: Key, trouble: Option<Trouble>) {
+        self.ask(Question::Fail(key, trouble)).await;
+    }
+
+    /// Drops what is known about `key`, if it still is what was learnt under this number.
+    pub(crate) async fn forget(&mut self, key: Key, number: u64) {
+        self.ask(Question::Forget(key, number)).await;
+    }
+}
+
+fn failure(got: Got) -> Failure {
+    match got {
+        Got::Failed(failure) => failure,
+        _ => Failure {
+            before_send: false,
+            message: "the replica closed".into(),
+        },
+    }
+}
+
+/// The head of a response, and its body still to be read.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// As the host gave them.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Dropping it before its end aborts the fetch.
+    pub(crate) body: Body,
+}
+
+/// A body, read chunk by chunk.
+#[derive(Debug)]
+pub(crate) struct Body {
+    fetch: OpId,
+    _guard: oneshot::Receiver<()>,
+}
+
+impl Body {
+    /// The next chunk; `None` at the end.
+    pub(crate) async fn next(&mut self, io: &mut Io) -> Result<Option<Vec<u8>>, Failure> {
+        match io.ask(Question::Read { fetch: self.fetch }).await {
+            Got::Chunk(bytes) => Ok(Some(bytes)),
+            Got::End => Ok(None),
+            got => Err(failure(got)),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The executor: polls flows, turns their questions into outputs, and brings answers back.
+//!
+//! Flows are ordinary futures in a slab, one real waker per slot ([`bell`]), so they may use any combinator of
+//! `futures`. They reach the outside through [`Io`] alone ([`io`]); open questions and timers are in [`ops`].
+//! Nothing is locked or shared but the wake-up bits. A flow is dropped to cancel it: its outputs are withdrawn,
+//! fetches under way aborted, duties passed on.
+//!
+//! It knows nothing of requests and caches: what needs the core leaves as [`Happening`]. A flow that panicked in
+//! a host that caught the unwind is reported as failed at the next step and never polled again.
+
+mod bell;
+mod io;
+mod ops;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use futures::channel::oneshot;
+use leeward::border::FlightId;
+use leeward::dispatch::{Answer, TripError};
+use leeward::{Ctx, Input, Millis, OpId, Output};
+
+use self::bell::Ready;
+use self::io::{Ask, Question};
+pub(crate) use self::io::{Body, Got, Io, Pending, Sent};
+use self::ops::{Op, Ops, State};
+use crate::desk::Desk;
+use crate::link::{Key, Link};
+use crate::trouble::Trouble;
+
+/// How a trip ends.
+pub(crate) type Outcome = Result<Answer, TripError>;
+
+/// A trip under way.
+pub(crate) type Flow = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// What a step brought that is not the executor's own business.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A flow ended.
+    Settled(FlightId, Outcome),
+    /// A notification of the authority for those who wait for a flight.
+    Relay(FlightId, String),
+}
+
+/// Names a running flow; a slot is used again, a number never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskId {
+    slot: usize,
+    number: u64,
+}
+
+struct Slot {
+    waker: Waker,
+    task: Option<Task>,
+}
+
+struct Task {
+    flight: FlightId,
+    number: u64,
+    ctx: Ctx,
+    /// Out of its place while it is polled, so that a flow that panicked is never polled again.
+    flow: Option<Flow>,
+    asks: oneshot::Receiver<Ask>,
+    ops: Vec<OpId>,
+    keys: Vec<Key>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Executor {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    ready: Ready,
+    ops: Ops,
+    happened: VecDeque<Happening>,
+    /// The slot being polled; found set at the next step only if the flow unwound.
+    polling: Option<usize>,
+    started: u64,
+}
+
+impl Executor {
+    /// Starts a flow, whose I/O is `ctx`'s. It is first polled by the next [`Executor::step`].
+    pub(crate) fn start(&mut self, flight: FlightId, ctx: Ctx, flow: impl FnOnce(Io) -> Flow) -> TaskId {
+        self.started = self.started.saturating_add(1);
+        let number = self.started;
+        let (io, asks) = Io::new(flight, number);
+        let task = Task {
+            flight,
+            number,
+            ctx,
+            flow: Some(flow(io)),
+            asks,
+            ops: Vec::new(),
+            keys: Vec::new(),
+        };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let waker = self.ready.waker(self.slots.len());
+            self.slots.push(Slot { waker, task: None });
+            self.slots.len() - 1
+        });
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.task = Some(task);
+            slot.waker.wake_by_ref();
+        }
+        TaskId { slot, number }
+    }
+
+    /// Drops a flow.
+    pub(crate) fn cancel(&mut self, id: TaskId, link: &mut Link, desk: &mut Desk) {
+        if self
+            .slots
+            .get(id.slot)
+            .and_then(|slot| slot.task.as_ref())
+            .is_some_and(|task| task.number == id.number)
+        {
+            self.end(id.slot, link, desk);
+        }
+    }
+
+    fn end(&mut self, slot: usize, link: &mut Link, desk: &mut Desk) {
+        let Some(task) = self.slots.get_mut(slot).and_then(|slot| slot.task.take()) else {
+            return;
+        };
+        self.free.push(slot);
+        drop(task.flow);
+        for id in task.ops {
+            self.ops.withdraw(id, desk);
+        }
+        link.release(task.number, &task.keys);
+    }
+
+    /// Goes on until something happens that others must handle; `None` when every flow waits.
+    pub(crate) fn step(&mut self, now: Millis, link: &mut Link, desk: &mut Desk) -> Option<Happening> {
+        if let Some(slot) = self.polling.take() {
+            let flight = self
+                .slots
+                .get(slot)
+                .and_then(|slot| slot.task.as_ref())
+                .map(|task| task.flight);
+            self.end(slot, link, desk);
+            if let Some(flight) = flight {
+                let error = Trouble::internal("the flow panicked").into_error(false);
+                self.happened.push_back(Happening::Settled(flight, Err(error)));
+            }
+        }
+        loop {
+            if let Some(happening) = self.happened.pop_front() {
+                return Some(happening);
+            }
+            let slot = self.ready.take()?;
+            self.poll(slot, now, link, desk);
+        }
+    }
+
+    fn poll(&mut self, slot: usize, now: Millis, link: &mut Link, desk: &mut Desk) {
+        let Some(Slot {
+            waker,
+            task: Some(task),
+        }) = self.slots.get_mut(slot)
+        else {
+            return;
+        };
+        let Some(mut flow) = task.flow.take() else { return };
+        let flight = task.flight;
+        self.polling = Some(slot);
+        let polled = flow.as_mut().poll(&mut Context::from_waker(waker));
+        self.polling = None;
+        match polled {
+            Poll::Pending => {
+                task.flow = Some(flow);
+                self.drain(slot, now, link, desk);
+            }
+            Poll::Ready(outcome) => {
+                drop(flow);
+                self.drain(slot, now, link, desk);
+                self.end(slot, link, desk);
+                self.happened.push_back(Happening::Settled(flight, outcome));
+            }
+        }
+    }
+
+    /// Takes the questions that a poll left behind, and gives up those that it dropped.
+    fn drain(&mut self, slot: usize, now: Millis, link: &mut Link, desk: &mut Desk) {
+        let Some(task) = self.slots.get_mut(slot).and_then(|slot| slot.task.as_mut()) else {
+            return;
+        };
+        while let Ok(Some(Ask {
+            question,
+            answer,
+            next,
+        })) = task.asks.try_recv()
+        {
+            task.asks = next;
+            let ctx = task.ctx;
+            let ops = &mut self.ops;
+            let id = match question {
+                Question::Fetch { .. }
+                | Question::Local { .. }
+                | Question::Credential { .. }
+                | Question::Timer { .. }
+                    if answer.is_canceled() =>
+                {
+                    continue;
+                }
+                Question::Fetch { request, sent } => {
+                    let op = ops.next_id();
+                    put(
+                        ops,
+                        desk,
+                        ctx,
+                        op,
+                        Output::Fetch { op, request },
+                        State::Fetch { answer, sent },
+                    )
+                }
+                Question::Read { fetch } => ops.read(ctx, fetch, answer, desk),
+                Question::Local { call, sent } => {
+                    let op = ops.next_id();
+                    put(
+                        ops,
+                        desk,
+                        ctx,
+                        op,
+                        Output::CallLocal { op, call },
+                        State::Local { answer, sent },
+                    )
+                }
+                Question::Credential { principal } => {
+                    let op = ops.next_id();
+                    put(
+                        ops,
+                        desk,
+                        ctx,
+                        op,
+                        Output::Credential { op, principal },
+                        State::Credential { answer },
+                    )
+                }
+                Question::Timer { after } => {
+                    let id = ops.next_id();
+                    ops.insert(
+                        id,
+                        Op {
+                            ctx,
+                            place: None,
+                            state: State::Timer {
+                                answer,
+                                at: now + after,
+                            },
+                        },
+                    );
+                    id
+                }
+                Question::Relay(notification) => {
+                    self.happened
+                        .push_back(Happening::Relay(task.flight, notification));
+                    let _ = answer.send(Got::Done);
+                    continue;
+                }
+                Question::Event(event) => {
+                    desk.event(ctx, event);
+                    continue;
+                }
+                Question::Claim(key) => {
+                    if !task.keys.contains(&key) {
+                        task.keys.push(key);
+                    }
+                    link.claim(now, key, task.number, answer);
+                    continue;
+                }
+                Question::Learn(known) => {
+                    let number = link.learn(now, known);
+                    let _ = answer.send(Got::Learnt(number));
+                    continue;
+                }
+                Question::Fail(key, trouble) => {
+                    link.fail(key, task.number, trouble);
+                    let _ = answer.send(Got::Done);
+                    continue;
+                }
+                Question::Forget(key, number) => {
+                    link.forget(key, number);
+                    let _ = answer.send(Got::Done);
+                    continue;
+                }
+            };
+            task.ops.push(id);
+        }
+        self.ops.sweep(&mut task.ops, desk);
+    }
+
+    /// Takes an answer of the host.
+    pub(crate) fn answer(&mut self, input: Input, desk: &mut Desk) {
+        self.ops.answer(input, desk);
+    }
+
+    /// The host took an output.
+    pub(crate) fn taken(&mut self, output: &Output) {
+        match output {
+            Output::Fetch { op, .. }
+            | Output::Read { op, .. }
+            | Output::CallLocal { op, .. }
+            | Output::Credential { op, .. } => self.ops.taken(*op),
+            _ => {}
+        }
+    }
+
+    /// A name for a question that is not a flow's.
+    pub(crate) fn next_op(&mut self) -> OpId {
+        self.ops.next_id()
+    }
+
+    /// Ends the timers that have run out.
+    pub(crate) fn fire(&mut self, now: Millis) {
+        self.ops.fire(now);
+    }
+
+    /// When the first timer of a context runs out.
+    pub(crate) fn timeout(&self, ctx: Ctx) -> Option<Millis> {
+        self.ops.timeout(ctx)
+    }
+}
+
+/// Queues an output and what its answer is for. Without a context to do it, the question is closed at once.
+fn put(ops: &mut Ops, desk: &mut Desk, ctx: Ctx, id: OpId, output: Output, state: State) -> OpId {
+    if let place @ Some(_) = desk.push(ctx, output) {
+        ops.insert(id, Op { ctx, place, state });
+    }
+    id
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("tasks", &(self.slots.len() - self.free.len()))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,323 @@
+//! The questions put to the host that are still open, and the timers among them.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use futures::channel::oneshot;
+use leeward::limits::MAX_HEADERS;
+use leeward::{Ctx, Failure, Input, Millis, OpId, Output};
+
+use super::io::{Got, Sent};
+use crate::desk::{Desk, Place};
+
+/// One open question.
+pub(super) struct Op {
+    /// Whose outputs it is among.
+    pub(super) ctx: Ctx,
+    /// Where its output is queued; `None` once the host has it.
+    pub(super) place: Option<Place>,
+    pub(super) state: State,
+}
+
+pub(super) enum State {
+    /// A fetch whose head is awaited.
+    Fetch {
+        answer: oneshot::Sender<Got>,
+        sent: Option<Sent>,
+    },
+    /// A fetch whose body is read, until the receiver of `guard` is dropped.
+    Open {
+        guard: oneshot::Sender<()>,
+        reading: Option<OpId>,
+        failed: Option<Failure>,
+    },
+    Read {
+        answer: oneshot::Sender<Got>,
+        fetch: OpId,
+    },
+    Local {
+        answer: oneshot::Sender<Got>,
+        sent: Sent,
+    },
+    Credential {
+        answer: oneshot::Sender<Got>,
+    },
+    Timer {
+        answer: oneshot::Sender<Got>,
+        at: Millis,
+    },
+}
+
+impl Op {
+    /// Whether its flow does not want it any more.
+    fn is_abandoned(&self) -> bool {
+        match &self.state {
+            State::Open { guard, .. } => guard.is_canceled(),
+            State::Fetch { answer, .. }
+            | State::Read { answer, .. }
+            | State::Local { answer, .. }
+            | State::Credential { answer }
+            | State::Timer { answer, .. } => answer.is_canceled(),
+        }
+    }
+}
+
+/// All open questions.
+#[derive(Default)]
+pub(super) struct Ops {
+    ops: BTreeMap<OpId, Op>,
+    timers: BTreeSet<(Millis, OpId)>,
+    /// The same timers, per context.
+    due: BTreeSet<(Ctx, Millis, OpId)>,
+    last: u64,
+}
+
+impl Ops {
+    pub(super) fn next_id(&mut self) -> OpId {
+        self.last = self.last.saturating_add(1);
+        OpId(self.last)
+    }
+
+    pub(super) fn insert(&mut self, id: OpId, op: Op) {
+        if let State::Timer { at, .. } = op.state {
+            self.timers.insert((at, id));
+            self.due.insert((op.ctx, at, id));
+        }
+        self.ops.insert(id, op);
+    }
+
+    pub(super) fn remove(&mut self, id: OpId) -> Option<Op> {
+        let op = self.ops.remove(&id)?;
+        if let State::Timer { at, .. } = op.state {
+            self.timers.remove(&(at, id));
+            self.due.remove(&(op.ctx, at, id));
+        }
+        Some(op)
+    }
+
+    /// Ends the timers that have run out.
+    pub(super) fn fire(&mut self, now: Millis) {
+        while let Some((_, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            if let Some(Op {
+                state: State::Timer { answer, .. },
+                ..
+            }) = self.remove(id)
+            {
+                let _ = answer.send(Got::Done);
+            }
+        }
+    }
+
+    /// The first timer of a context.
+    pub(super) fn timeout(&self, ctx: Ctx) -> Option<Millis> {
+        let all = (ctx, Millis(0), OpId(0))..=(ctx, Millis(u64::MAX), OpId(u64::MAX));
+        self.due.range(all).next().map(|(_, at, _)| *at)
+    }
+
+    /// The host took an output.
+    pub(super) fn taken(&mut self, id: OpId) {
+        if let Some(op) = self.ops.get_mut(&id) {
+            op.place = None;
+            match &op.state {
+                State::Fetch { sent: Some(sent), .. } | State::Local { sent, .. } => sent.set(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Drops a question: its output is withdrawn, or what the host has under way for it is stopped.
+    pub(super) fn withdraw(&mut self, id: OpId, desk: &mut Desk) {
+        let Some(op) = self.remove(id) else { return };
+        match (op.place, op.state) {
+            (Some(place), _) => desk.withdraw(place),
+            (None, State::Fetch { .. } | State::Local { .. } | State::Open { failed: None, .. }) => {
+                desk.push(op.ctx, Output::Abort { fetch: id });
+            }
+            (None, State::Read { fetch, .. }) => {
+                if let Some(Op {
+                    state: State::Open { reading, .. },
+                    ..
+                }) = self.ops.get_mut(&fetch)
+                {
+                    reading.take_if(|reading| *reading == id);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Withdraws those of `ids` that are abandoned, and takes out of the list what is not open any more.
+    pub(super) fn sweep(&mut self, ids: &mut Vec<OpId>, desk: &mut Desk) {
+        ids.retain(|id| match self.ops.get(id) {
+            Some(op) if op.is_abandoned() => {
+                self.withdraw(*id, desk);
+                false
+            }
+            Some(_) => true,
+            None => false,
+        });
+    }
+
+    /// Begins to read a fetch's body; fails at once if that is not open.
+    pub(super) fn read(
+        &mut self,
+        ctx: Ctx,
+        fetch: OpId,
+        answer: oneshot::Sender<Got>,
+        desk: &mut Desk,
+    ) -> OpId {
+        let id = self.next_id();
+        let failure = match self.ops.get_mut(&fetch).map(|op| &mut op.state) {
+            Some(State::Open {
+                failed: Some(failure),
+                ..
+            }) => failure.clone(),
+            Some(State::Open {
+                reading: reading @ None,
+                ..
+            }) => {
+                *reading = Some(id);
+                let place = desk.push(ctx, Output::Read { op: id, fetch });
+                self.insert(
+                    id,
+                    Op {
+                        ctx,
+                        place,
+                        state: State::Read { answer, fetch },
+                    },
+                );
+                return id;
+            }
+            _ => Failure {
+                before_send: false,
+                message: "the body is not open".into(),
+            },
+        };
+        let _ = answer.send(Got::Failed(failure));
+        id
+    }
+
+    /// Brings an answer of the host to the flow that waits for it. What was not asked, or not asked yet, or does
+    /// not fit the question, is dropped.
+    pub(super) fn answer(&mut self, input: Input, desk: &mut Desk) {
+        match input {
+            Input::Head { op, status, headers } => self.head(op, status, headers),
+            Input::Chunk { op, bytes } => self.chunk(op, Got::Chunk(bytes)),
+            Input::End { op } => self.chunk(op, Got::End),
+            Input::Failed { op, failure } => self.failed(op, failure, desk),
+            Input::Local { op, result } => {
+                if self.is_asked(op, |state| matches!(state, State::Local { .. }))
+                    && let Some(Op {
+                        state: State::Local { answer, .. },
+                        ..
+                    }) = self.remove(op)
+                {
+                    let _ = answer.send(Got::Local(result));
+                }
+            }
+            Input::Credential { op, result } => {
+                if self.is_asked(op, |state| matches!(state, State::Credential { .. }))
+                    && let Some(Op {
+                        state: State::Credential { answer },
+                        ..
+                    }) = self.remove(op)
+                {
+                    let _ = answer.send(Got::Credential(result));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_asked(&self, id: OpId, fits: impl Fn(&State) -> bool) -> bool {
+        self.ops
+            .get(&id)
+            .is_some_and(|op| op.place.is_none() && fits(&op.state))
+    }
+
+    fn head(&mut self, id: OpId, status: u16, mut headers: Vec<(String, String)>) {
+        if !self.is_asked(id, |state| matches!(state, State::Fetch { .. })) {
+            return;
+        }
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        headers.truncate(MAX_HEADERS);
+        let (guard, held) = oneshot::channel();
+        let open = State::Open {
+            guard,
+            reading: None,
+            failed: None,
+        };
+        if let State::Fetch { answer, .. } = core::mem::replace(&mut op.state, open) {
+            let _ = answer.send(Got::Head {
+                status,
+                headers,
+                body: (id, held),
+            });
+        }
+    }
+
+    /// A chunk, or the end of the body, which closes the fetch.
+    fn chunk(&mut self, id: OpId, got: Got) {
+        if !self.is_asked(id, |state| matches!(state, State::Read { .. })) {
+            return;
+        }
+        let Some(Op {
+            state: State::Read { answer, fetch },
+            ..
+        }) = self.remove(id)
+        else {
+            return;
+        };
+        if matches!(got, Got::Chunk(_)) {
+            if let Some(Op {
+                state: State::Open { reading, .. },
+                ..
+            }) = self.ops.get_mut(&fetch)
+            {
+                *reading = None;
+            }
+        } else {
+            self.remove(fetch);
+        }
+        let _ = answer.send(got);
+    }
+
+    /// A failed fetch or read; both close the fetch. A failure of a fetch whose head came earlier meets its reader.
+    fn failed(&mut self, id: OpId, failure: Failure, desk: &mut Desk) {
+        let Some(op) = self.ops.get_mut(&id).filter(|op| op.place.is_none()) else {
+            return;
+        };
+        match &mut op.state {
+            State::Fetch { .. } => {
+                if let Some(Op {
+                    state: State::Fetch { answer, .. },
+                    ..
+                }) = self.remove(id)
+                {
+                    let _ = answer.send(Got::Failed(failure));
+                }
+            }
+            State::Read { .. } => self.chunk(id, Got::Failed(failure)),
+            State::Open { reading, failed, .. } => match reading.take() {
+                None => *failed = Some(failure),
+                Some(read) => {
+                    let Some(Op {
+                        place,
+                        state: State::Read { answer, .. },
+                        ..
+                    }) = self.remove(read)
+                    else {
+                        return;
+                    };
+                    if let Some(place) = place {
+                        desk.withdraw(place);
+                    }
+                    self.remove(id);
+                    let _ = answer.send(Got::Failed(failure));
+                }
+            },
+            _ => {}
+        }
+    }
+}

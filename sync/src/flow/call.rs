@@ -1,0 +1,257 @@
+//! One request's whole trip to the authority: credential, era, session, the request itself, and the second
+//! attempts that are allowed.
+//!
+//! Second attempts (DESIGN.md, contract 4): after a refusal that came before any effect, for any request, once
+//! per reason (session gone, other era, header annotations); after an answer that broke off, for reads only. A
+//! write is sent once and, once the host has it, fails as `unknown_outcome` unless it surely had no effect.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use leeward::Millis;
+use leeward::border::{FlightId, HttpRequest};
+use leeward::dispatch::{Answer, Body, Forward};
+use leeward::json::Members;
+use leeward::mcp::{headers, names};
+
+use super::http::{Received, Rules, exchange, post};
+use super::learn::{Learned, learn};
+use super::{Secret, Trip, Upstream, era, grant, message, session, within};
+use crate::exec::{Io, Outcome, Sent};
+use crate::link::{Era, Key};
+use crate::trouble::Trouble;
+
+/// The trip, ended by its timeout at the latest.
+pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> Outcome {
+    let timer = io.timer(upstream.timeout);
+    let outcome = within(timer, async {
+        if upstream.url.is_none() {
+            return Err(Trouble::unconfigured());
+        }
+        let credential = grant(&mut io, &upstream, &forward).await?;
+        let mut trip = Trip {
+            io: &mut io,
+            upstream: &upstream,
+            forward: &forward,
+            sent: &sent,
+            credential,
+        };
+        trip.run().await
+    })
+    .await;
+    let outcome = outcome.unwrap_or_else(|| Err(Trouble::timeout()));
+    outcome.map_err(|trouble| trouble.into_error(forward.write && sent.is_set()))
+}
+
+impl Trip<'_> {
+    pub(super) fn token(&self) -> Option<&str> {
+        self.credential.token.as_ref().map(|Secret(token)| &**token)
+    }
+
+    fn progress(&self) -> Option<FlightId> {
+        self.forward.progress.then_some(self.io.flight())
+    }
+
+    fn answer(&self, body: Body, learned: Learned) -> Answer {
+        let credential = self.credential.identity.clone();
+        Answer {
+            body,
+            credential,
+            learned,
+        }
+    }
+
+    async fn run(&mut self) -> Result<Answer, Trouble> {
+        let mut again = true;
+        loop {
+            let (era, number, found) = era::detect(self).await?;
+            if let Some(received) = found {
+                return Ok(self.answer(received.response.body, Vec::new()));
+            }
+            let (outcome, wrong_era) = match era {
+                Era::Modern => self.modern().await,
+                Era::Legacy => self.legacy().await,
+            };
+            if wrong_era != WrongEra::No {
+                self.io.forget(Key::Era, number).await;
+            }
+            if wrong_era == WrongEra::Refused && core::mem::take(&mut again) {
+                self.sent.clear();
+                continue;
+            }
+            return outcome;
+        }
+    }
+
+    /// The request itself, statelessly.
+    async fn modern(&mut self) -> (Result<Answer, Trouble>, WrongEra) {
+        let mut params = self.forward.headers.clone();
+        let mut learned = None;
+        loop {
+            let outcome = self.send_modern(&params).await;
+            let received = match outcome {
+                Ok(received) => received,
+                Err(trouble) => {
+                    // Refused outside of MCP: who answers there may not be who was asked for its era.
+                    let doubt = matches!(trouble.status, Some(400 | 404 | 405 | 406 | 415));
+                    return (Err(trouble), if doubt { WrongEra::Doubt } else { WrongEra::No });
+                }
+            };
+            let wrong_era = match (received.response.code, received.status) {
+                (Some(names::ERROR_UNSUPPORTED_VERSION), _) => WrongEra::Refused,
+                // How session-era servers answer what comes without a session; others may mean anything by it.
+                (Some(-32000), 400) => WrongEra::Doubt,
+                _ => WrongEra::No,
+            };
+            if received.response.code == Some(names::ERROR_HEADER_MISMATCH)
+                && self.forward.method == "tools/call"
+                && learned.is_none()
+            {
+                // Refused before any effect (2026-07-28, Transports, Streamable HTTP).
+                self.sent.clear();
+                if let Some(found) = self.learn().await {
+                    params = self.mirror(&found);
+                    learned = Some(found);
+                    continue;
+                }
+            }
+            let answer = self.answer(received.response.body, learned.unwrap_or_default());
+            return (Ok(answer), wrong_era);
+        }
+    }
+
+    async fn send_modern(&mut self, params: &[(String, String)]) -> Result<Received, Trouble> {
+        let Forward {
+            method,
+            name,
+            params: members,
+            meta,
+            capabilities,
+            ..
+        } = self.forward;
+        let meta = message::modern_meta(capabilities, meta, self.progress());
+        let url = self.upstream.url.as_deref().unwrap_or_default();
+        self.send(|id, token| {
+            let headers = era::headers(method, name.as_deref(), params.to_vec());
+            post(url, token, headers, message::request(id, method, members, &meta))
+        })
+        .await
+    }
+
+    /// The annotations of all tools, if they can be had in a part of the time and name this one.
+    async fn learn(&mut self) -> Option<Learned> {
+        let timer = self.io.timer(Millis(self.upstream.timeout.0 / 4));
+        let learned = within(timer, learn(self)).await??;
+        let name = self.forward.name.as_deref()?;
+        learned.iter().any(|(tool, _)| tool == name).then_some(learned)
+    }
+
+    /// The headers by the annotations learnt; those the agent sent beyond them stay.
+    fn mirror(&self, learned: &Learned) -> Vec<(String, String)> {
+        let params = alloc::format!("{{{}}}", self.forward.params);
+        let arguments = Members::parse(&params)
+            .and_then(|params| params.raw("arguments"))
+            .unwrap_or("{}");
+        let name = self.forward.name.as_deref();
+        let annotations = learned
+            .iter()
+            .rfind(|(tool, _)| Some(&**tool) == name)
+            .map(|(_, params)| &**params);
+        let mut all = headers::mirror(annotations.unwrap_or_default(), arguments);
+        for (key, value) in &self.forward.headers {
+            if !all.iter().any(|(other, _)| other == key) {
+                all.push((key.clone(), value.clone()));
+            }
+        }
+        all
+    }
+
+    /// The request itself, within a session; opened again once if the authority dropped it.
+    async fn legacy(&mut self) -> (Result<Answer, Trouble>, WrongEra) {
+        let mut again = true;
+        loop {
+            let (session, number) = match session::obtain(self).await {
+                Ok(session) => session,
+                Err(failed) => {
+                    return (
+                        Err(failed.trouble),
+                        if failed.refused {
+                            WrongEra::Refused
+                        } else {
+                            WrongEra::No
+                        },
+                    );
+                }
+            };
+            if self.forward.method == "server/discover" {
+                let body = Body::Result(session.discover.clone());
+                return (Ok(self.answer(body, Vec::new())), WrongEra::No);
+            }
+            let Forward { method, params, .. } = self.forward;
+            let meta = message::legacy_meta(self.forward, self.progress());
+            let url = self.upstream.url.as_deref().unwrap_or_default();
+            let outcome = self
+                .send(|id, token| {
+                    post(
+                        url,
+                        token,
+                        session::headers(&session),
+                        message::request(id, method, params, &meta),
+                    )
+                })
+                .await;
+            if session::is_gone(&session, &outcome) {
+                self.sent.clear();
+                self.io.forget(Key::Session(self.forward.partition), number).await;
+                if core::mem::take(&mut again) {
+                    continue;
+                }
+            }
+            let answer = outcome.map(|received| self.answer(received.response.body, Vec::new()));
+            return (answer, WrongEra::No);
+        }
+    }
+
+    /// Sends the request itself: a write once, a read again if its answer broke off.
+    async fn send(&mut self, build: impl Fn(u64, Option<&str>) -> HttpRequest) -> Result<Received, Trouble> {
+        let rules = Rules {
+            max_bytes: self.upstream.max_bytes,
+            relay: true,
+            sent: Some(self.sent.clone()),
+        };
+        if !self.forward.write {
+            return self.read(rules, build).await;
+        }
+        let id = self.io.next_id();
+        let request = build(id, self.token());
+        exchange(self.io, request, id, rules).await
+    }
+
+    /// Sends a request without effect; once more, with a new id, if its answer broke off.
+    pub(super) async fn read(
+        &mut self,
+        rules: Rules,
+        build: impl Fn(u64, Option<&str>) -> HttpRequest,
+    ) -> Result<Received, Trouble> {
+        let mut again = true;
+        loop {
+            let id = self.io.next_id();
+            let request = build(id, self.token());
+            match exchange(self.io, request, id, rules.clone()).await {
+                Err(trouble) if trouble.cut && core::mem::take(&mut again) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// Whether an answer shows that the authority speaks another era than was thought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WrongEra {
+    No,
+    /// Perhaps: the next request finds out again.
+    Doubt,
+    /// Yes, and the request had no effect.
+    Refused,
+}

@@ -1,0 +1,256 @@
+//! One exchange with the authority: a POST, and the response to its JSON-RPC request out of a JSON body or an
+//! event stream (2026-07-28 and 2025-11-25, Transports, Streamable HTTP).
+//!
+//! It knows neither eras nor retries. Redirects are never followed: they would carry the credential elsewhere.
+//! Untrusted answers are safe: bodies are bounded by `max_response_bytes`, unfinished events by that and
+//! [`leeward::limits::MAX_EVENT_BYTES`]; time is bounded by the caller.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use leeward::border::HttpRequest;
+use leeward::limits::MAX_EVENT_BYTES;
+use leeward::mcp::names::HEADER_SESSION;
+
+use super::message::{self, Message};
+use super::sse::Sse;
+use crate::exec::{Body, Io, Sent};
+use crate::limits::{MAX_REFUSAL_BYTES, MAX_SESSION_ID_BYTES};
+use crate::trouble::Trouble;
+
+/// A POST to the endpoint. `headers` come after the fixed ones.
+pub(super) fn post(
+    url: &str,
+    token: Option<&str>,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+) -> HttpRequest {
+    let mut all: Vec<(String, String)> = Vec::with_capacity(headers.len() + 3);
+    all.push(("content-type".into(), "application/json".into()));
+    all.push(("accept".into(), "application/json, text/event-stream".into()));
+    if let Some(token) = token {
+        all.push(("authorization".into(), alloc::format!("Bearer {token}")));
+    }
+    all.extend(headers);
+    HttpRequest {
+        method: "POST",
+        url: url.into(),
+        headers: all,
+        body,
+    }
+}
+
+/// The response to our request.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    pub(super) status: u16,
+    pub(super) response: message::Response,
+    /// `mcp-session-id`.
+    pub(super) session: Option<String>,
+}
+
+/// How to take the answer.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// See [`leeward::Limits::max_response_bytes`].
+    pub(super) max_bytes: usize,
+    /// Pass notifications on.
+    pub(super) relay: bool,
+    /// Set when the host takes the request.
+    pub(super) sent: Option<Sent>,
+}
+
+/// Sends `request`, which carries `id`, and finds the response. A JSON-RPC error is a response under any status
+/// but those that speak for themselves: 401, 429, redirects, and 403 unless it has our id.
+pub(super) async fn exchange(
+    io: &mut Io,
+    request: HttpRequest,
+    id: u64,
+    rules: Rules,
+) -> Result<Received, Trouble> {
+    let answer = io
+        .fetch(request, rules.sent.clone())
+        .await
+        .map_err(Trouble::network)?;
+    let (status, mut body) = (answer.status, answer.body);
+    let header = |name: &str| find(&answer.headers, name);
+    let refused = |session| Trouble::status(status, header("retry-after"), session);
+    if matches!(status, 401 | 429) || !(200..=299).contains(&status) && !(400..=599).contains(&status) {
+        return Err(refused(false));
+    }
+    let kind = Kind::of(header("content-type"));
+    if matches!(kind, Kind::Other) {
+        return Err(match status {
+            200..=299 => Trouble::invalid(
+                "the authority answered with neither JSON nor an event stream",
+                header("content-type").unwrap_or("no content-type"),
+            ),
+            400 => refused(speaks_of_session(io, &mut body).await),
+            _ => refused(false),
+        });
+    }
+    let announced = header("content-length").and_then(|length| length.trim().parse::<usize>().ok());
+    let found = if announced.is_some_and(|length| length > rules.max_bytes) {
+        Err(too_large(rules.max_bytes))
+    } else if matches!(kind, Kind::Json) {
+        json(io, &mut body, id, &rules).await
+    } else {
+        events(io, &mut body, id, &rules).await
+    };
+    if !(200..=299).contains(&status) {
+        let error = found
+            .ok()
+            .filter(|response| response.code.is_some() && (status != 403 || response.ours));
+        let response = error.ok_or_else(|| refused(false))?;
+        return Ok(Received {
+            status,
+            response,
+            session: None,
+        });
+    }
+    let response = found?;
+    let session = match header(HEADER_SESSION) {
+        // Visible ASCII (2025-11-25, Transports, Session Management).
+        Some(id) if id.len() > MAX_SESSION_ID_BYTES || !id.bytes().all(|b| b.is_ascii_graphic()) => {
+            return Err(Trouble::invalid("the authority's session id is not valid", ""));
+        }
+        session => session.filter(|id| !id.is_empty()).map(Into::into),
+    };
+    Ok(Received {
+        status,
+        response,
+        session,
+    })
+}
+
+/// Sends a notification; only its status counts.
+pub(super) async fn notify(io: &mut Io, request: HttpRequest) -> Result<(), Trouble> {
+    let answer = io.fetch(request, None).await.map_err(Trouble::network)?;
+    match answer.status {
+        200..=299 => Ok(()),
+        status => Err(Trouble::status(
+            status,
+            find(&answer.headers, "retry-after"),
+            false,
+        )),
+    }
+}
+
+enum Kind {
+    Json,
+    Events,
+    Other,
+}
+
+impl Kind {
+    fn of(content_type: Option<&str>) -> Self {
+        let essence = content_type
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            Self::Json
+        } else if essence.eq_ignore_ascii_case("text/event-stream") {
+            Self::Events
+        } else {
+            Self::Other
+        }
+    }
+}
+
+fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| &**value)
+}
+
+fn too_large(max_bytes: usize) -> Trouble {
+    let message = alloc::format!("the authority's answer is over limits.maxResponseBytes ({max_bytes})");
+    Trouble::invalid(message, "")
+}
+
+const NOT_UTF8: &str = "the authority's answer is not UTF-8";
+
+async fn json(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<message::Response, Trouble> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body
+        .next(io)
+        .await
+        .map_err(|failure| Trouble::cut(failure.message))?
+    {
+        if bytes.len() + chunk.len() > rules.max_bytes {
+            return Err(too_large(rules.max_bytes));
+        }
+        if bytes.is_empty() {
+            bytes = chunk;
+        } else {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    let text = core::str::from_utf8(&bytes).map_err(|_| Trouble::invalid(NOT_UTF8, ""))?;
+    let found = take(io, text, id, rules).await?;
+    found.ok_or_else(|| Trouble::invalid("the authority did not answer the request", ""))
+}
+
+async fn events(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<message::Response, Trouble> {
+    let mut sse = Sse::new(rules.max_bytes.min(MAX_EVENT_BYTES));
+    let mut total = 0_usize;
+    while let Some(chunk) = body
+        .next(io)
+        .await
+        .map_err(|failure| Trouble::cut(failure.message))?
+    {
+        total = total.saturating_add(chunk.len());
+        if total > rules.max_bytes {
+            return Err(too_large(rules.max_bytes));
+        }
+        let mut rest = &chunk[..];
+        while let Some(data) = sse
+            .next(&mut rest)
+            .map_err(|_| Trouble::invalid("an event of the authority's answer is too long", ""))?
+        {
+            if data.is_empty() {
+                continue;
+            }
+            let text = core::str::from_utf8(&data).map_err(|_| Trouble::invalid(NOT_UTF8, ""))?;
+            if let Some(response) = take(io, text, id, rules).await? {
+                return Ok(response);
+            }
+        }
+    }
+    Err(Trouble::cut("the stream ended without the response"))
+}
+
+/// Relays the notifications of a message, or a batch, and finds the response in it.
+async fn take(io: &mut Io, text: &str, id: u64, rules: &Rules) -> Result<Option<message::Response>, Trouble> {
+    let messages = message::read(text, id).map_err(|message| Trouble::invalid(message, ""))?;
+    let mut response = None;
+    for message in messages {
+        match message {
+            Message::Response(found) => response = Some(found),
+            Message::Notification(notification) if rules.relay => io.relay(notification).await,
+            Message::Notification(_) | Message::Request => {}
+        }
+    }
+    Ok(response)
+}
+
+/// Whether the beginning of a refusal's text has the word.
+async fn speaks_of_session(io: &mut Io, body: &mut Body) -> bool {
+    let mut bytes = Vec::new();
+    while bytes.len() < MAX_REFUSAL_BYTES {
+        match body.next(io).await {
+            Ok(Some(chunk)) => bytes.extend(chunk.into_iter().take(MAX_REFUSAL_BYTES)),
+            _ => break,
+        }
+    }
+    has_word_session(&String::from_utf8_lossy(&bytes))
+}
+
+/// Whether text has the word "session", in any case.
+pub(super) fn has_word_session(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("session")
+}

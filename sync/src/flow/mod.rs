@@ -1,0 +1,141 @@
+//! The flows: what a replica says to its authority, step by step, as `async fn`s over [`crate::exec::Io`].
+//!
+//! [`call`] is a whole trip; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
+//! handshake; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
+//! [`http`] is one exchange, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
+//! an [`crate::exec::Outcome`], and dropping it is its cancellation.
+
+mod call;
+mod era;
+mod http;
+mod learn;
+mod local;
+mod message;
+mod session;
+mod sse;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+use core::hash::Hasher as _;
+
+use futures::future::{Either, select};
+use leeward::Millis;
+use leeward::dispatch::Forward;
+
+use crate::exec::{Flow, Io, Sent};
+use crate::trouble::Trouble;
+
+/// What every trip to the authority needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    /// The endpoint; `None` if the configuration has no authority.
+    pub(crate) url: Option<String>,
+    /// The configuration's token.
+    pub(crate) token: Option<Secret>,
+    /// Ask the host for credentials instead.
+    pub(crate) hook: bool,
+    /// See [`leeward::Limits::max_response_bytes`].
+    pub(crate) max_bytes: usize,
+    /// Hard end of a trip.
+    pub(crate) timeout: Millis,
+    /// Keys the names of credentials.
+    pub(crate) seed: [u64; 4],
+}
+
+/// Text that `Debug` hides.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+/// A trip to the authority.
+pub(crate) fn forward(upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> impl FnOnce(Io) -> Flow {
+    move |io| Box::pin(call::run(io, upstream, forward, sent))
+}
+
+/// A trip to a tool or resource of the host.
+pub(crate) fn local(
+    call: leeward::border::LocalCall,
+    timeout: Millis,
+    sent: Sent,
+) -> impl FnOnce(Io) -> Flow {
+    move |io| Box::pin(local::run(io, call, timeout, sent))
+}
+
+/// A trip's state: who it is for, and with which credential.
+struct Trip<'a> {
+    io: &'a mut Io,
+    upstream: &'a Upstream,
+    forward: &'a Forward,
+    /// Set while the authority may have taken the request itself.
+    sent: &'a Sent,
+    credential: Grant,
+}
+
+/// A credential for the authority, and its name.
+#[derive(Clone, Debug, Default)]
+struct Grant {
+    token: Option<Secret>,
+    identity: Option<String>,
+}
+
+/// The credential for whom the trip is.
+async fn grant(io: &mut Io, upstream: &Upstream, forward: &Forward) -> Result<Grant, Trouble> {
+    if !upstream.hook {
+        let identity = upstream.token.as_ref().map(|_| "static".into());
+        return Ok(Grant {
+            token: upstream.token.clone(),
+            identity,
+        });
+    }
+    let Some(credential) = io
+        .credential(forward.principal.clone())
+        .await
+        .map_err(Trouble::credential)?
+    else {
+        return Ok(Grant::default());
+    };
+    // A token of other bytes would be no header value (RFC 6750 §2.1).
+    if credential.token.is_empty() || !credential.token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Trouble::credential("the host's credential is not a bearer token"));
+    }
+    let identity = credential
+        .identity
+        .unwrap_or_else(|| stand_in(&credential.token, upstream.seed));
+    Ok(Grant {
+        token: Some(Secret(credential.token)),
+        identity: Some(identity),
+    })
+}
+
+/// A name for a credential that has none: keyed, so that it says nothing about the token.
+fn stand_in(token: &str, seed: [u64; 4]) -> String {
+    let [a, b, c, d] = seed;
+    alloc::format!("token:{:016x}{:016x}", siphash(token, a, b), siphash(token, c, d))
+}
+
+#[expect(
+    deprecated,
+    reason = "the one keyed hash in `core`; its replacement has no keys and is in `std`"
+)]
+fn siphash(text: &str, key0: u64, key1: u64) -> u64 {
+    let mut hasher = core::hash::SipHasher::new_with_keys(key0, key1);
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+/// `work`, or `None` once `after` has passed.
+async fn within<T>(timer: crate::exec::Pending, work: impl Future<Output = T>) -> Option<T> {
+    match select(core::pin::pin!(work), timer).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}

@@ -1,0 +1,19 @@
+//! Limits of the client of the authority, by name; those shared with the core are in [`leeward::limits`].
+
+use leeward::Millis;
+
+/// Most bytes of an `initialize` result; it is kept as long as its session.
+pub(crate) const MAX_INITIALIZE_BYTES: usize = 256 << 10;
+/// Longest `mcp-session-id`.
+pub(crate) const MAX_SESSION_ID_BYTES: usize = 4 << 10;
+/// Most bytes read of a refusal that is not JSON, to see whether it speaks of a session.
+pub(crate) const MAX_REFUSAL_BYTES: usize = 4 << 10;
+/// Longest piece of foreign text in a log line.
+pub(crate) const MAX_DETAIL_BYTES: usize = 256;
+/// JSON-RPC ids set aside for one start of a trip. A trip sends fewer messages: each of at most
+/// [`leeward::limits::MAX_PAGES`] pages and a dozen others, twice.
+pub(crate) const IDS_PER_TRIP: u64 = 256;
+/// How long it is believed that an authority speaks only the session-era protocol.
+pub(crate) const LEGACY_VERDICT_AGE: Millis = Millis(24 * 60 * 60 * 1000);
+/// Most answers with too little entropy after which it is asked for again at once; then once per request.
+pub(crate) const MAX_ENTROPY_ATTEMPTS: u32 = 3;

@@ -1,0 +1,397 @@
+//! The replica: what every host drives.
+//!
+//! It joins the core (which decides), the flows (which talk to the authority) and the desk (which holds what
+//! each context has to do), and it settles what becomes of a flight whose owner is gone. It decides nothing
+//! about requests and parses nothing. Any input is safe, late, repeated and spurious ones included.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use leeward::border::{Event, FlightId, LocalCall};
+use leeward::dispatch::{Forward, Sink, Stats, Trip};
+use leeward::json::{Members, string};
+use leeward::mcp::message::is_id;
+use leeward::{Code, Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
+
+use crate::clock::Clock;
+use crate::desk::Desk;
+use crate::exec::{Executor, Happening, Outcome, Sent, TaskId};
+use crate::flow::{self, Secret, Upstream};
+use crate::link::Link;
+use crate::seed::Seed;
+use crate::trouble::Trouble;
+
+/// What the host can do, told once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Host {
+    /// For hosts that bind I/O to a request: how long a context may be silent before its reads are handed to
+    /// other waiters. `None`: contexts never expire, and are remembered until [`Input::Gone`] while they wait for
+    /// something, own a trip, or have outputs left.
+    pub lease: Option<Millis>,
+    /// The host answers [`Output::Credential`]; otherwise the configuration's token is used.
+    pub credentials: bool,
+}
+
+/// A replica of one authority, with local tools beside it. `Send`, not shared.
+pub struct Replica {
+    core: Core,
+    clock: Clock,
+    desk: Desk,
+    executor: Executor,
+    link: Link,
+    seed: Seed,
+    upstream: Arc<Upstream>,
+    flights: BTreeMap<FlightId, Flight>,
+}
+
+impl fmt::Debug for Replica {
+    /// Counters only: what is inside carries arguments and credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica")
+            .field("stats", &self.core.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decided where a concrete host is spawned; asserted here so that no flow takes it away.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Replica>();
+};
+
+/// A trip under way.
+#[derive(Debug)]
+struct Flight {
+    task: TaskId,
+    owner: Ctx,
+    cargo: Cargo,
+    /// Set while the world may have a request that has an effect.
+    sent: Sent,
+}
+
+/// What is needed to start a trip again.
+#[derive(Clone, Debug)]
+enum Cargo {
+    Forward(Arc<Forward>),
+    Local(LocalCall),
+}
+
+impl Cargo {
+    /// Whether a second start may double an effect. A local tool may do anything.
+    fn is_write(&self) -> bool {
+        match self {
+            Self::Forward(forward) => forward.write,
+            Self::Local(call) => matches!(call, LocalCall::Tool { .. }),
+        }
+    }
+}
+
+impl Replica {
+    /// A replica with nothing stored. Its first output (under [`Ctx::SHARED`] or whichever context polls
+    /// first) is [`Output::Entropy`]; answer it before the first request, else that request bypasses the cache.
+    #[must_use]
+    pub fn new(config: Config, host: Host) -> Self {
+        let authority = config.authority.as_ref();
+        let upstream = Upstream {
+            url: authority.map(|authority| authority.url.clone()),
+            token: authority
+                .and_then(|authority| authority.token.clone())
+                .map(Secret),
+            hook: host.credentials,
+            max_bytes: config.limits.max_response_bytes,
+            timeout: Millis(config.limits.request_timeout_ms),
+            seed: [0; 4],
+        };
+        Self {
+            clock: Clock::default(),
+            desk: Desk::new(host.lease),
+            executor: Executor::default(),
+            link: Link::new(config.limits.max_partitions),
+            seed: Seed::new(),
+            upstream: Arc::new(upstream),
+            flights: BTreeMap::new(),
+            core: Core::new(config),
+        }
+    }
+
+    /// Receives one message of an agent. An answer that needs no waiting is appended to `out`; otherwise drive
+    /// `request.ctx` until its reply comes.
+    ///
+    /// # Limits
+    /// With [`leeward::limits::MAX_CONTEXTS`] contexts busy, a request of yet another one that would have to wait
+    /// is refused as `over_budget`.
+    pub fn serve(&mut self, now: Now, request: Request<'_>, out: &mut Vec<u8>) -> Served {
+        let ctx = request.ctx;
+        self.enter(now, ctx);
+        self.seed.request(|asked| self.desk.knows(asked));
+        let room = self.desk.has_room(ctx);
+        let served = if room || request.peek {
+            let step = self.core.serve(now, request, out);
+            if let Some(flight) = step.drop {
+                self.end(flight);
+            }
+            if let Served::Wait(ticket) = step.served {
+                self.desk.wait(ctx, ticket);
+            }
+            if let Some((flight, trip)) = step.start {
+                let cargo = match trip {
+                    Trip::Forward(forward) => Cargo::Forward(Arc::new(forward)),
+                    Trip::Local(call) => Cargo::Local(call),
+                };
+                self.start(flight, ctx, cargo);
+            }
+            step.served
+        } else {
+            match self
+                .core
+                .serve(
+                    now,
+                    Request {
+                        peek: true,
+                        ..request
+                    },
+                    out,
+                )
+                .served
+            {
+                Served::Absent => refuse(request.message, out),
+                served => served,
+            }
+        };
+        self.run(now);
+        served
+    }
+
+    /// Takes what happened.
+    pub fn handle(&mut self, now: Now, ctx: Ctx, input: Input) {
+        // An answer that comes with the tick of its own deadline still counts.
+        self.advance(now, ctx);
+        match input {
+            Input::Cancel { ticket } => self.cancel(ticket),
+            Input::Gone => self.leave(now, ctx),
+            Input::Entropy { op, bytes } => {
+                if let Some(seed) = self.seed.answer(op, &bytes) {
+                    self.core.seed(seed);
+                    Arc::make_mut(&mut self.upstream).seed = words(&seed);
+                }
+            }
+            Input::Tick => {}
+            input => self.executor.answer(input, &mut self.desk),
+        }
+        self.expire(now);
+        self.run(now);
+    }
+
+    /// What to do next under `ctx`; `None` when there is nothing until the next input.
+    pub fn poll_output(&mut self, ctx: Ctx) -> Option<Output> {
+        if let Some(output) = self.seed.poll(ctx, || self.executor.next_op()) {
+            return Some(output);
+        }
+        let output = self.desk.poll(ctx)?;
+        self.executor.taken(&output);
+        Some(output)
+    }
+
+    /// When to call [`Replica::handle`] with [`Input::Tick`] for `ctx` (on the monotonic clock), if nothing else
+    /// happens first.
+    pub fn poll_timeout(&mut self, ctx: Ctx) -> Option<Millis> {
+        let at = [self.executor.timeout(ctx), self.desk.timeout(ctx)]
+            .into_iter()
+            .flatten()
+            .min()?;
+        Some(self.clock.to_host(at))
+    }
+
+    /// A context that got outputs through a call made for another one, each named once until polled: the host
+    /// must wake its loop. Never [`Ctx::SHARED`] on hosts without leases that poll after every call.
+    pub fn poll_woken(&mut self) -> Option<Ctx> {
+        self.desk.poll_woken()
+    }
+
+    /// See [`Core::register_tool`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn register_tool(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
+        self.core.register_tool(definition, rule)
+    }
+
+    /// See [`Core::register_resource`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn register_resource(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
+        self.core.register_resource(definition, rule)
+    }
+
+    /// Makes everything stored stale at once.
+    pub fn invalidate(&mut self) {
+        self.core.invalidate();
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        self.core.config()
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.core.stats()
+    }
+
+    fn advance(&mut self, now: Now, ctx: Ctx) {
+        let at = self.clock.advance(now.mono);
+        self.desk.enter(at, ctx);
+    }
+
+    fn enter(&mut self, now: Now, ctx: Ctx) {
+        self.advance(now, ctx);
+        self.expire(now);
+    }
+
+    /// Ends what has run out: contexts, then timers.
+    fn expire(&mut self, now: Now) {
+        while let Some(ctx) = self.desk.expired() {
+            self.leave(now, ctx);
+        }
+        self.executor.fire(self.clock.now());
+    }
+
+    fn start(&mut self, flight: FlightId, owner: Ctx, cargo: Cargo) {
+        self.desk.own(owner, flight);
+        let sent = Sent::default();
+        let task = match &cargo {
+            Cargo::Forward(forward) => {
+                let flow = flow::forward(self.upstream.clone(), forward.clone(), sent.clone());
+                self.executor.start(flight, owner, flow)
+            }
+            Cargo::Local(call) => {
+                let flow = flow::local(call.clone(), self.upstream.timeout, sent.clone());
+                self.executor.start(flight, owner, flow)
+            }
+        };
+        self.flights.insert(
+            flight,
+            Flight {
+                task,
+                owner,
+                cargo,
+                sent,
+            },
+        );
+    }
+
+    /// Drops a flight that nobody waits for.
+    fn end(&mut self, id: FlightId) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        self.executor.cancel(flight.task, &mut self.link, &mut self.desk);
+        self.desk.disown(flight.owner, id);
+        Some(flight)
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        if let Some(flight) = self.core.cancel(ticket) {
+            self.end(flight);
+        }
+        self.desk.cancel(ticket);
+    }
+
+    /// A context is gone: its outputs and tickets are forgotten; each flight it owned goes to an heir if it may
+    /// be started again, and settles otherwise.
+    fn leave(&mut self, now: Now, ctx: Ctx) {
+        let owned = self.desk.remove(ctx);
+        self.seed.gone(ctx);
+        for flight in self.core.forget(ctx) {
+            self.end(flight);
+        }
+        for id in owned {
+            let Some(flight) = self.end(id) else { continue };
+            let sent_write = flight.cargo.is_write() && flight.sent.is_set();
+            match self.core.heir(id, ctx) {
+                Some(heir) if !sent_write => self.start(id, heir, flight.cargo),
+                None if !flight.cargo.is_write() => self.core.abandon(id),
+                _ => self.settle(now, id, Err(Trouble::abandoned().into_error(sent_write))),
+            }
+        }
+    }
+
+    /// Lets the flows go on, and the core hear of what they brought.
+    fn run(&mut self, now: Now) {
+        while let Some(happening) = self
+            .executor
+            .step(self.clock.now(), &mut self.link, &mut self.desk)
+        {
+            match happening {
+                Happening::Settled(id, outcome) => {
+                    self.settle(now, id, outcome);
+                    if let Some(flight) = self.flights.remove(&id) {
+                        self.desk.disown(flight.owner, id);
+                    }
+                }
+                Happening::Relay(id, notification) => {
+                    let mut post = post(&mut self.desk, &self.flights, id);
+                    self.core.relay(id, &notification, &mut post);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, now: Now, id: FlightId, outcome: Outcome) {
+        let mut post = post(&mut self.desk, &self.flights, id);
+        self.core.settle(now, id, outcome, &mut post);
+    }
+}
+
+/// Brings what the core says to the desk.
+struct Post<'a> {
+    desk: &'a mut Desk,
+    /// Whose host hears of events.
+    ctx: Ctx,
+}
+
+fn post<'a>(desk: &'a mut Desk, flights: &BTreeMap<FlightId, Flight>, id: FlightId) -> Post<'a> {
+    let ctx = flights.get(&id).map_or(desk.current(), |flight| flight.owner);
+    Post { desk, ctx }
+}
+
+impl Sink for Post<'_> {
+    fn reply(&mut self, ctx: Ctx, reply: Reply) {
+        self.desk.reply(ctx, reply);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.desk.event(self.ctx, event);
+    }
+}
+
+/// Refuses a request for want of room, as far as it can be read. The core found it sound and in need of a trip.
+fn refuse(message: &[u8], out: &mut Vec<u8>) -> Served {
+    let text = core::str::from_utf8(message).unwrap_or_default();
+    let members = Members::parse(text).unwrap_or_default();
+    let id = members.raw("id").filter(|id| is_id(id)).unwrap_or("null");
+    let error = Error::new(Code::OverBudget, "too many requests are in progress");
+    let correlation = string(id).map_or_else(|| String::from(id), alloc::borrow::Cow::into_owned);
+    let error_json = error.to_json(&correlation);
+    out.extend_from_slice(alloc::format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error_json}}}"#).as_bytes());
+    Served::Reply {
+        status: error.code.http(),
+        provenance: None,
+        serial: None,
+    }
+}
+
+fn words(seed: &[u8; 32]) -> [u64; 4] {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(seed.chunks_exact(8)) {
+        *word = bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    }
+    words
+}

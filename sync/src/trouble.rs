@@ -1,0 +1,317 @@
+//! Why a trip fails: what the agent is told, and whether the call may have had an effect.
+//!
+//! One table for all flows (DESIGN.md, "Errors" and contract 4): a read fails with what went wrong; a write that
+//! was handed to the host fails so only if it surely had no effect, else its outcome is unknown.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+use leeward::dispatch::TripError;
+use leeward::limits::MAX_AGE;
+use leeward::{Code, Error, Failure, Millis};
+
+use crate::limits::MAX_DETAIL_BYTES;
+
+/// One failure on the way to the authority, or in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) code: Code,
+    message: Cow<'static, str>,
+    retry_after: Option<Millis>,
+    /// For the log.
+    detail: String,
+    /// The request surely had no effect.
+    pub(crate) harmless: bool,
+    /// The head of a response came, its body broke off: a read may be tried once more.
+    pub(crate) cut: bool,
+    /// The status of a response that was no MCP message.
+    pub(crate) status: Option<u16>,
+    /// Such a response spoke of a session.
+    pub(crate) session: bool,
+}
+
+impl Trouble {
+    fn new(code: Code, message: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            retry_after: None,
+            detail: detail.into(),
+            harmless: false,
+            cut: false,
+            status: None,
+            session: false,
+        }
+    }
+
+    /// A fetch that failed before its head came.
+    pub(crate) fn network(failure: Failure) -> Self {
+        let harmless = failure.before_send;
+        Self {
+            harmless,
+            ..Self::new(Code::AuthorityUnreachable, UNREACHABLE, failure.message)
+        }
+    }
+
+    /// A body that broke off, or ended without the response.
+    pub(crate) fn cut(detail: impl Into<String>) -> Self {
+        Self {
+            cut: true,
+            ..Self::new(
+                Code::AuthorityUnreachable,
+                "the authority's answer broke off",
+                detail,
+            )
+        }
+    }
+
+    /// An answer that is not MCP.
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self::new(Code::AuthorityInvalid, message, detail)
+    }
+
+    /// A response whose status says all there is to know. `retry_after`: the header of that name.
+    pub(crate) fn status(status: u16, retry_after: Option<&str>, session: bool) -> Self {
+        let (code, message, harmless) = match status {
+            401 | 403 => (
+                Code::AuthorityAuthRequired,
+                "the authority refused the credential",
+                true,
+            ),
+            429 => (
+                Code::RateLimited,
+                "the authority limits the rate of requests",
+                true,
+            ),
+            408 => (Code::AuthorityUnreachable, UNREACHABLE, true),
+            300..=399 => (
+                Code::AuthorityInvalid,
+                "the authority answered with a redirect",
+                false,
+            ),
+            400..=499 => (
+                Code::AuthorityInvalid,
+                "the authority refused the request outside of MCP",
+                true,
+            ),
+            500..=599 => (Code::AuthorityUnreachable, UNREACHABLE, false),
+            _ => (
+                Code::AuthorityInvalid,
+                "the authority answered with an unexpected HTTP status",
+                false,
+            ),
+        };
+        let retry_after = retry_after
+            .filter(|_| matches!(status, 429 | 503))
+            .and_then(parse_retry_after);
+        let detail = alloc::format!("HTTP status {status}");
+        Self {
+            retry_after,
+            harmless,
+            status: Some(status),
+            session,
+            ..Self::new(code, message, detail)
+        }
+    }
+
+    /// The hard end of a trip.
+    pub(crate) fn timeout() -> Self {
+        Self::new(
+            Code::AuthorityTimeout,
+            "the authority did not answer in time",
+            "limits.requestTimeoutMs has passed",
+        )
+    }
+
+    /// No credential could be had.
+    pub(crate) fn credential(detail: impl Into<String>) -> Self {
+        Self::new(
+            Code::AuthorityAuthRequired,
+            "no credential for the authority could be had",
+            detail,
+        )
+    }
+
+    /// The host did not answer for a tool or resource of its own.
+    pub(crate) fn local_timeout() -> Self {
+        Self::new(
+            Code::Internal,
+            "the local tool or resource did not answer in time",
+            "limits.requestTimeoutMs has passed",
+        )
+    }
+
+    /// There is no authority to go to.
+    pub(crate) fn unconfigured() -> Self {
+        Self {
+            harmless: true,
+            ..Self::new(Code::AuthorityUnreachable, "no authority is configured", "")
+        }
+    }
+
+    /// A local tool or resource failed, or this crate.
+    pub(crate) fn internal(message: &'static str) -> Self {
+        Self::new(Code::Internal, message, "")
+    }
+
+    /// The replica, or the context that did the I/O, went away before anything was sent.
+    pub(crate) fn closed(detail: impl Into<String>) -> Self {
+        Self::new(Code::Closed, "the owner of the trip is gone", detail)
+    }
+
+    /// A write whose owner went away.
+    pub(crate) fn abandoned() -> Self {
+        Self::closed("the context that sent the write is gone")
+    }
+
+    /// The same, with words for the log.
+    pub(crate) fn with_detail(mut self, detail: &str) -> Self {
+        self.detail = cut_text(detail);
+        self
+    }
+
+    /// Whether it would meet every other caller as well.
+    pub(crate) const fn is_everybodys(&self) -> bool {
+        matches!(self.code, Code::AuthorityUnreachable | Code::AuthorityInvalid)
+    }
+
+    /// What agents and log are told. `sent_write`: a write was handed to the host and not refused since.
+    pub(crate) fn into_error(self, sent_write: bool) -> TripError {
+        if sent_write && !self.harmless {
+            let message = "the call was sent, and nobody knows whether it took effect";
+            let detail = alloc::format!(
+                "{}: {} ({})",
+                self.code.as_str(),
+                self.message,
+                cut_text(&self.detail)
+            );
+            return TripError {
+                error: Error::new(Code::UnknownOutcome, message),
+                detail,
+            };
+        }
+        let mut error = Error::new(self.code, self.message);
+        error.retry_after = self.retry_after;
+        TripError {
+            error,
+            detail: cut_text(&self.detail),
+        }
+    }
+}
+
+const UNREACHABLE: &str = "the authority cannot be reached";
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3); dates are ignored. Never above a day.
+fn parse_retry_after(value: &str) -> Option<Millis> {
+    let digits = value.trim();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // All digits: only too many of them can fail.
+    Some(Millis::from_secs(digits.parse().unwrap_or(u64::MAX)).min(MAX_AGE))
+}
+
+/// Foreign text for a log line, bounded.
+pub(crate) fn cut_text(text: &str) -> String {
+    let mut end = text.len().min(MAX_DETAIL_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_retry_after_in_seconds_only() {
+        assert_eq!(parse_retry_after("5"), Some(Millis(5000)));
+        assert_eq!(parse_retry_after(" 0 "), Some(Millis(0)));
+        assert_eq!(parse_retry_after("99999999999999999999999"), Some(MAX_AGE));
+        for date in ["", "-1", "1.5", "soon", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert_eq!(parse_retry_after(date), None, "{date}");
+        }
+    }
+
+    #[test]
+    fn a_write_is_unknown_unless_it_surely_had_no_effect() {
+        let lost = |before_send| {
+            Trouble::network(Failure {
+                before_send,
+                message: String::new(),
+            })
+        };
+        let table = [
+            (lost(true), Code::AuthorityUnreachable, Code::AuthorityUnreachable),
+            (lost(false), Code::AuthorityUnreachable, Code::UnknownOutcome),
+            (Trouble::cut(""), Code::AuthorityUnreachable, Code::UnknownOutcome),
+            (Trouble::timeout(), Code::AuthorityTimeout, Code::UnknownOutcome),
+            (
+                Trouble::invalid("", ""),
+                Code::AuthorityInvalid,
+                Code::UnknownOutcome,
+            ),
+            (Trouble::abandoned(), Code::Closed, Code::UnknownOutcome),
+            (
+                Trouble::status(302, None, false),
+                Code::AuthorityInvalid,
+                Code::UnknownOutcome,
+            ),
+            (
+                Trouble::status(401, None, false),
+                Code::AuthorityAuthRequired,
+                Code::AuthorityAuthRequired,
+            ),
+            (
+                Trouble::status(403, None, false),
+                Code::AuthorityAuthRequired,
+                Code::AuthorityAuthRequired,
+            ),
+            (
+                Trouble::status(404, None, false),
+                Code::AuthorityInvalid,
+                Code::AuthorityInvalid,
+            ),
+            (
+                Trouble::status(408, None, false),
+                Code::AuthorityUnreachable,
+                Code::AuthorityUnreachable,
+            ),
+            (
+                Trouble::status(429, None, false),
+                Code::RateLimited,
+                Code::RateLimited,
+            ),
+            (
+                Trouble::status(500, None, false),
+                Code::AuthorityUnreachable,
+                Code::UnknownOutcome,
+            ),
+            (
+                Trouble::status(503, None, false),
+                Code::AuthorityUnreachable,
+                Code::UnknownOutcome,
+            ),
+            (
+                Trouble::status(101, None, false),
+                Code::AuthorityInvalid,
+                Code::UnknownOutcome,
+            ),
+        ];
+        for (trouble, read, write) in table {
+            assert_eq!(trouble.clone().into_error(false).error.code, read, "{trouble:?}");
+            assert_eq!(trouble.clone().into_error(true).error.code, write, "{trouble:?}");
+        }
+    }
+
+    #[test]
+    fn passes_retry_after_on_and_cuts_foreign_text() {
+        let error = Trouble::status(429, Some("7"), false).into_error(true).error;
+        assert_eq!(error.retry_after, Some(Millis(7000)));
+        let detail = Trouble::cut("é".repeat(MAX_DETAIL_BYTES))
+            .into_error(false)
+            .detail;
+        assert_eq!(detail.len(), MAX_DETAIL_BYTES);
+    }
+}
