@@ -1,0 +1,78 @@
+// Builds one MCP server with every fixture, and the memory all servers of this process share.
+//
+// The SDK wants a fresh server for each modern request and for each legacy session; what must outlive a request
+// (call counts, tickets, which lists have grown) is therefore in the memory, never in the server.
+
+import { McpServer, createRequestStateCodec } from "@modelcontextprotocol/server";
+import { randomBytes } from "node:crypto";
+import { addInputRequiredPrompt, addInputRequiredTools } from "./input_required.mjs";
+import { addPrompts } from "./prompts.mjs";
+import { addResources } from "./resources.mjs";
+import { addTools } from "./tools.mjs";
+
+const CACHEABLE = [
+  "server/discover",
+  "tools/list",
+  "prompts/list",
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+];
+
+/** Signs `requestState`, so that a tampered one is refused. One process serves every round: a random key will do. */
+const stateCodec = createRequestStateCodec({ key: randomBytes(32) });
+
+/** What is remembered across requests. `grown` tells which lists carry their extra entry. */
+export function createMemory() {
+  const listeners = [];
+  const grown = { tools: false, prompts: false };
+  return {
+    calls: 0,
+    tickets: new Map(),
+    grown,
+    onChange: (listener) => listeners.push(listener),
+    /** Adds the extra entry to a list, or takes it away again, and tells every listener. */
+    change(list) {
+      grown[list] = !grown[list];
+      for (const listener of listeners) listener(list);
+    },
+  };
+}
+
+/** Builds a server of one era. `refresh` makes its lists agree with the memory. */
+export function createMcpServer({ era, hints, memory }) {
+  const mcp = new McpServer(
+    { name: "test-authority", version: "1.0.0" },
+    {
+      capabilities: {
+        tools: { listChanged: true },
+        prompts: { listChanged: true },
+        resources: { listChanged: true, subscribe: true },
+        completions: {},
+        logging: {},
+      },
+      instructions: "Fixtures for tests; nothing here is real.",
+      cacheHints: Object.fromEntries(CACHEABLE.map((method) => [method, hints])),
+      requestState: { verify: stateCodec.verify },
+    },
+  );
+  const extraTool = addTools(mcp, memory);
+  addInputRequiredTools(mcp, stateCodec);
+  addResources(mcp, era);
+  const extraPrompt = addPrompts(mcp);
+  addInputRequiredPrompt(mcp);
+
+  const refresh = () => {
+    setEnabled(extraTool, memory.grown.tools);
+    setEnabled(extraPrompt, memory.grown.prompts);
+  };
+  refresh();
+  return { mcp, refresh };
+}
+
+/** `enable` and `disable` notify the client each time they are called, so they are called on a change only. */
+function setEnabled(entry, enabled) {
+  if (entry.enabled === enabled) return;
+  if (enabled) entry.enable();
+  else entry.disable();
+}

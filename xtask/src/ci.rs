@@ -1,0 +1,141 @@
+//! `test` and `ci`: the lists of what is checked. A new check is a line here.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use lexopt::{Arg, ValueExt};
+use serde_json::json;
+
+use crate::build;
+use crate::error::{Context, Result};
+use crate::process::{Errors, Server};
+use crate::report::{self, Tally};
+use crate::serve::{self, Settings};
+use crate::setup;
+use crate::steps::{Step, call, check, counted, node_tests, run_all, tests};
+use crate::workspace::Workspace;
+
+const WASM: &str = "wasm32-unknown-unknown";
+const BARE: &str = "thumbv7em-none-eabihf";
+
+/// `test [NAME]`: sets up and runs every test, or the steps of `ci` whose name has NAME in it.
+pub(crate) fn test(workspace: &Workspace, mut args: lexopt::Parser) -> Result<ExitCode> {
+    let mut steps = test_steps(workspace);
+    if let Some(arg) = args.next()? {
+        let Arg::Value(name) = arg else {
+            return Err(arg.unexpected().into());
+        };
+        let name = name.string()?;
+        steps = all_steps(workspace)?;
+        steps.retain(|step| step.name().contains(&name));
+    }
+    setup::setup(workspace)?;
+    finish(run_all(workspace, steps)?)
+}
+
+/// Everything: what `test` runs, the checks of the source, and the demonstration.
+pub(crate) fn ci(workspace: &Workspace) -> Result<ExitCode> {
+    setup::setup(workspace)?;
+    finish(run_all(workspace, all_steps(workspace)?)?)
+}
+
+fn all_steps(workspace: &Workspace) -> Result<Vec<Step>> {
+    let mut steps = source_steps(workspace);
+    steps.extend(test_steps(workspace));
+    let mut demonstration = workspace.command(env::current_exe().context("where am I")?);
+    demonstration.args(["run", "--once", "--port", "0"]);
+    steps.push(check("run --once", demonstration));
+    Ok(steps)
+}
+
+fn source_steps(workspace: &Workspace) -> Vec<Step> {
+    vec![
+        check("format", workspace.cargo(&["fmt", "--all", "--check"])),
+        clippy(workspace, &["-p", "leeward", "--all-targets"]),
+        clippy(workspace, &["-p", "leeward-sync", "--all-targets"]),
+        clippy(workspace, &["-p", "leeward-tests", "--all-targets"]),
+        clippy(workspace, &["-p", "xtask", "--all-targets"]),
+        clippy(workspace, &["-p", "leeward-wasm", "--target", WASM]),
+        clippy(workspace, &["-p", "leeward-worker", "--target", WASM]),
+        alone(workspace, "leeward", BARE),
+        alone(workspace, "leeward", WASM),
+        alone(workspace, "leeward-sync", BARE),
+        alone(workspace, "leeward-sync", WASM),
+        check("documentation", documentation(workspace)),
+    ]
+}
+
+fn test_steps(workspace: &Workspace) -> Vec<Step> {
+    let mut rust = workspace.cargo(&["test", "--no-fail-fast"]);
+    rust.args(["leeward", "leeward-sync", "leeward-tests", "xtask"].map(|package| format!("-p={package}")));
+    vec![
+        tests("Rust tests", rust, report::cargo),
+        call("build the npm package", build::npm),
+        call("build the worker", build::worker),
+        node_tests("tests/js", 20),
+        node_tests("tests/js", 24),
+        node_tests("tests/worker", 24),
+        Step::new("conformance", conformance),
+    ]
+}
+
+fn clippy(workspace: &Workspace, what: &[&str]) -> Step {
+    let mut command = workspace.cargo(&["clippy"]);
+    command.args(what).args(["--", "-D", "warnings"]);
+    check(format!("clippy {}", what.join(" ")), command)
+}
+
+/// One package by itself for one target: what a workspace build shares, features above all, would hide a `std` leak.
+fn alone(workspace: &Workspace, package: &str, target: &str) -> Step {
+    let command = workspace.cargo(&["check", "-p", package, "--target", target]);
+    check(format!("{package} alone on {target}"), command)
+}
+
+fn documentation(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo(&["doc", "--no-deps", "-p", "leeward", "-p", "leeward-sync"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    command
+}
+
+/// The official suite, cold and warm, through the worker in front of the test authority.
+fn conformance(workspace: &Workspace, log: &Path) -> Result<Tally> {
+    let mut authority = workspace.node_server("tests/authority/server.mjs");
+    let authority = Server::start(
+        workspace,
+        "test authority",
+        authority.args(["--ttl", "60000"]),
+        Errors::Logged,
+    )?;
+    let token = serve::random_token()?;
+    // `live`: with the default, `through`, each call would be a write and make what was stored stale.
+    let config = json!({ "authority": authority.url(), "policy": [{ "tool": "*", "rule": "live" }] });
+    let settings = Settings {
+        port: 0,
+        config,
+        tokens: BTreeMap::from([(token.clone(), "local".to_owned())]),
+        errors: Errors::Logged,
+    };
+    let worker = serve::start(workspace, &settings)?;
+    let stats = authority.url().replace("/mcp", "/__stats");
+    let mut suite = workspace.node(24, workspace.path("tests/conformance/run.mjs"));
+    suite.args([
+        "--url",
+        worker.url(),
+        "--token",
+        &token,
+        "--stats",
+        &stats,
+        "--hits",
+    ]);
+    counted(&mut suite, log, report::driver)
+}
+
+fn finish(tally: Tally) -> Result<ExitCode> {
+    Ok(if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,84 @@
+//! Builds, runs and checks Leeward: `cargo xtask help`.
+//!
+//! Everything that a contributor or CI does is a command here, so that both do the same. Nothing here is shipped.
+
+mod build;
+mod ci;
+mod error;
+mod process;
+mod progress;
+mod report;
+mod run;
+mod serve;
+mod setup;
+mod size;
+mod steps;
+mod wasm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use crate::error::Result;
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  setup                      fetch the Rust targets and the npm parts
+  build [npm|worker]         build the npm package, the worker, or both
+  size                       print what both weigh: raw, gzip, brotli
+  serve [options]            run the worker in front of an MCP server
+      --authority URL          the server's Streamable HTTP endpoint
+      --config FILE            a leeward.json; --authority overrides its authority
+      --port N                 where to listen (8787)
+      --token PRINCIPAL=TOKEN  a caller and its bearer token; repeatable
+  run [options]              the demonstration: a real server, a slow way to it, Leeward in front
+      --once                   stop after the table; fails unless there were hits
+      --rtt MS                 round trip to the server (80)
+      --port N                 where the worker listens (8787)
+  test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
+  ci                         what CI runs: checks, tests, `run --once`
+";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let mut args = lexopt::Parser::from_env();
+    let Some(lexopt::Arg::Value(command)) = args.next()? else {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let done = |()| ExitCode::SUCCESS;
+    match &*command.to_string_lossy() {
+        "setup" => no_more(args).and_then(|()| setup::setup(&workspace)).map(done),
+        "build" => build::command(&workspace, args).map(done),
+        "size" => no_more(args).and_then(|()| size::command(&workspace)).map(done),
+        "serve" => serve::command(&workspace, args).map(done),
+        "run" => run::command(&workspace, args),
+        "test" => ci::test(&workspace, args),
+        "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
+        "help" => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => Err(error::Error::new(format!(
+            "no command `{other}`; see `cargo xtask help`"
+        ))),
+    }
+}
+
+fn no_more(mut args: lexopt::Parser) -> Result {
+    match args.next()? {
+        Some(arg) => Err(arg.unexpected().into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! A step of `test` or `ci`: something that runs into a log of its own and ends in a tally.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::process;
+use crate::progress::Progress;
+use crate::report::{self, Tally};
+use crate::workspace::Workspace;
+
+type Work = Box<dyn FnOnce(&Workspace, &Path) -> Result<Tally>>;
+
+/// One step; make it with the functions below.
+pub(crate) struct Step {
+    name: String,
+    work: Work,
+}
+
+impl Step {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        work: impl FnOnce(&Workspace, &Path) -> Result<Tally> + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            work: Box::new(work),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A command that is one case in itself: it succeeds or fails.
+pub(crate) fn check(name: impl Into<String>, mut command: Command) -> Step {
+    Step::new(name, move |_, log| {
+        Ok(Tally::one(process::into_log(&mut command, log)?))
+    })
+}
+
+/// A command whose cases `count` reads out of its output.
+pub(crate) fn tests(name: impl Into<String>, mut command: Command, count: fn(&str) -> Tally) -> Step {
+    Step::new(name, move |_, log| counted(&mut command, log, count))
+}
+
+/// A step that is not a command.
+pub(crate) fn call(name: impl Into<String>, work: fn(&Workspace) -> Result) -> Step {
+    Step::new(name, move |workspace, _| {
+        work(workspace).map(|()| Tally::one(true))
+    })
+}
+
+/// Every `DIR/*.test.mjs` under that Node.
+pub(crate) fn node_tests(dir: &'static str, node: u8) -> Step {
+    Step::new(format!("{dir} on Node {node}"), move |workspace, log| {
+        let files = workspace.files(dir, ".test.mjs")?;
+        let mut command = workspace.node(node, "--test");
+        command
+            .args([
+                "--test-reporter=tap",
+                "--test-concurrency=1",
+                "--test-timeout=120000",
+            ])
+            .args(files);
+        counted(&mut command, log, report::node)
+    })
+}
+
+/// Runs a command and counts its cases.
+pub(crate) fn counted(command: &mut Command, log: &Path, count: fn(&str) -> Tally) -> Result<Tally> {
+    let ok = process::into_log(command, log)?;
+    let output = fs::read(log).unwrap_or_default();
+    Ok(count(&String::from_utf8_lossy(&output)).ended(ok))
+}
+
+/// Runs all of them, whatever fails, and prints the closing line; its tally.
+pub(crate) fn run_all(workspace: &Workspace, steps: Vec<Step>) -> Result<Tally> {
+    if steps.is_empty() {
+        return Err(Error::new("no such step"));
+    }
+    let mut sum = Tally::default();
+    for Step { name, work } in steps {
+        let log = workspace.log(&name)?;
+        // No output of an earlier run may pass for this one's.
+        let _ = fs::remove_file(&log);
+        let progress = Progress::start(&name);
+        let (tally, reason) = match work(workspace, &log) {
+            Ok(tally) => (tally, None),
+            Err(error) => (Tally::one(false), Some(error)),
+        };
+        sum.add(tally);
+        let Tally { passed, failed } = tally;
+        progress.end(
+            if failed == 0 { "ok" } else { "FAIL" },
+            &format!("{passed} passed, {failed} failed"),
+        );
+        match reason {
+            Some(error) => eprintln!("    {error}"),
+            None if failed > 0 => eprintln!("{}", process::tail(&log)),
+            None => {}
+        }
+    }
+    println!("{} passed, {} failed", sum.passed, sum.failed);
+    Ok(sum)
+}

@@ -1,0 +1,97 @@
+//! Where things are.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Context, Error, Result};
+
+/// The repository this program was built from.
+pub(crate) struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    pub(crate) fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .ok_or_else(|| Error::new("xtask has no parent directory"))?;
+        Ok(Self {
+            root: root.to_path_buf(),
+        })
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Cargo's target directory, which logs and stamps share.
+    pub(crate) fn target(&self) -> PathBuf {
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.path("target"), |dir| self.root.join(dir))
+    }
+
+    /// The file that takes the output of `name`; its directory exists.
+    pub(crate) fn log(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.target().join("ci");
+        fs::create_dir_all(&dir).context(format_args!("cannot make {}", dir.display()))?;
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        Ok(dir.join(format!("{}.log", name.chars().map(plain).collect::<String>())))
+    }
+
+    /// A command started in the root.
+    pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
+        let mut command = Command::new(program.into());
+        command.current_dir(&self.root);
+        command
+    }
+
+    pub(crate) fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = self.command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(args);
+        command
+    }
+
+    /// `script` as a [`crate::process::Server`]: it ends when its standard input closes.
+    pub(crate) fn node_server(&self, script: &str) -> Command {
+        let mut command = self.node(24, "--import");
+        command
+            .arg(self.path("xtask/js/leash.mjs"))
+            .arg(self.path(script));
+        command
+    }
+
+    /// `script` under the Node of that major version which `setup` brought.
+    pub(crate) fn node(&self, major: u8, script: impl Into<OsString>) -> Command {
+        let os = if cfg!(target_os = "macos") {
+            "darwin"
+        } else {
+            "linux"
+        };
+        let cpu = if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else {
+            "x64"
+        };
+        let mut command =
+            self.command(self.path(&format!("tests/node_modules/node{major}-{os}-{cpu}/bin/node")));
+        command.arg(script.into()).env("WRANGLER_SEND_METRICS", "false");
+        command
+    }
+
+    /// Files directly in `dir` whose name ends in `suffix`, sorted, relative to the root; none is an error.
+    pub(crate) fn files(&self, dir: &str, suffix: &str) -> Result<Vec<String>> {
+        let entries = fs::read_dir(self.path(dir)).context(format_args!("cannot list {dir}"))?;
+        let mut files: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.ends_with(suffix))
+            .map(|name| format!("{dir}/{name}"))
+            .collect();
+        files.sort();
+        if files.is_empty() {
+            return Err(Error::new(format!("no {dir}/*{suffix}")));
+        }
+        Ok(files)
+    }
+}
