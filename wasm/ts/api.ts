@@ -1,0 +1,7 @@
+/** What the package exports, whatever the runtime. */
+
+export { LeewardError, McpError } from "./errors.js";
+export type { ErrorCode, ErrorDetails } from "./errors.js";
+export { Replica } from "./replica.js";
+export type { ReplicaTransport } from "./transport.js";
+export type * from "./types.js";

@@ -1,0 +1,289 @@
+/**
+ * The border to wasm: text and bytes in two buffers, numbers for the rest, and what happens after a trap.
+ *
+ * All replicas of a process live in one wasm instance. A trap leaves that instance in an unknown state, so every
+ * replica in it is broken at once; a new instance takes its place, and the next `Replica.open` lives there.
+ */
+
+import { LeewardError, closed, fromRpc } from "./errors.js";
+import { Engine, __wbg_reset_state as resetInstance, lastPanic } from "./leeward_wasm.js";
+import { load } from "./load.js";
+import type { CacheInfo } from "./types.js";
+
+/** Smallest input buffer, in bytes. */
+const MIN_INPUT_BYTES = 64 << 10;
+/** A larger input buffer is given back after the call that needed it. */
+const KEEP_INPUT_BYTES = 1 << 20;
+/** Flags of `Engine.serve`. */
+const ANONYMOUS = 1;
+const PEEK = 2;
+
+/** What `Engine.serve` returns. */
+export const SERVED = { REPLY: 0, WAIT: 1, ACCEPTED: 2, ABSENT: 3 } as const;
+/** What `Engine.pollOutput` returns. */
+export const OUTPUT = {
+  NONE: 0,
+  FETCH: 1,
+  READ: 2,
+  ABORT: 3,
+  CALL_TOOL: 4,
+  CALL_RESOURCE: 5,
+  CREDENTIAL: 6,
+  ENTROPY: 7,
+  EVENT: 8,
+  REPLY: 9,
+} as const;
+
+const STATES = ["hit", "miss", "stale", "bypass", "local"] as const;
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** One wasm instance and the borders in it, weakly: a replica that nobody holds any more is collected. */
+interface Instance {
+  readonly memory: WebAssembly.Memory;
+  readonly borders: Set<WeakRef<Border>>;
+}
+
+/** Takes a replica that was collected out of its instance; its engine frees itself. */
+const collected = new FinalizationRegistry<{ home: Instance; border: WeakRef<Border> }>(({ home, border }) => {
+  home.borders.delete(border);
+});
+
+let instance: Instance | undefined;
+let mustReset = false;
+
+async function enter(): Promise<Instance> {
+  if (instance !== undefined) return instance;
+  if (mustReset) resetInstance();
+  mustReset = false;
+  const { memory } = await load();
+  // Another `open` may have come first while this one waited.
+  instance ??= { memory, borders: new Set() };
+  return instance;
+}
+
+function leave(trapped: Instance, cause: unknown): void {
+  if (instance !== trapped) return;
+  instance = undefined;
+  let panic = "";
+  try {
+    panic = lastPanic();
+  } catch {
+    // The instance is past answering; the trap itself is the cause that is reported.
+  }
+  // At once: a finalizer that runs later must meet the new instance, which knows the old objects as strangers.
+  try {
+    resetInstance();
+  } catch {
+    mustReset = true;
+  }
+  const message = panic === "" ? "the wasm instance trapped" : `the wasm instance panicked: ${panic}`;
+  const error = new LeewardError("internal", message, { cause });
+  for (const border of trapped.borders) border.deref()?.fail(error);
+  trapped.borders.clear();
+}
+
+/** Clocks as the border reads them, once per call. */
+export interface Clocks {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Milliseconds since the Unix epoch. */
+  unix(): number;
+}
+
+/** One replica's side of the border. Every method throws the error that ended the replica, if one did. */
+export class Border {
+  /** Largest message that {@link Border.serve} takes, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Called once, when a trap ends this replica. */
+  onBroken: (error: LeewardError) => void = () => {};
+
+  #engine: Engine | undefined;
+  #ended: LeewardError = closed();
+  #input: Uint8Array<ArrayBufferLike> = EMPTY;
+  readonly #instance: Instance;
+  readonly #clocks: Clocks;
+  readonly #self = new WeakRef(this);
+
+  private constructor(home: Instance, clocks: Clocks, config: string, credentials: boolean) {
+    this.#instance = home;
+    this.#clocks = clocks;
+    try {
+      this.#engine = new Engine(config, credentials);
+      this.maxMessageBytes = this.#engine.maxMessageBytes();
+    } catch (error) {
+      throw this.#thrown(error);
+    }
+    home.borders.add(this.#self);
+    collected.register(this, { home, border: this.#self });
+  }
+
+  /** A new replica from the JSON text of its configuration. */
+  static async open(config: string, credentials: boolean, clocks: Clocks): Promise<Border> {
+    return new Border(await enter(), clocks, config, credentials);
+  }
+
+  /** Frees the replica. Later calls throw `closed`. */
+  close(): void {
+    const engine = this.#engine;
+    this.#engine = undefined;
+    this.#input = EMPTY;
+    this.#instance.borders.delete(this.#self);
+    try {
+      engine?.free();
+    } catch (error) {
+      leave(this.#instance, error);
+    }
+  }
+
+  /** Ends the replica with an error, without touching wasm. */
+  fail(error: LeewardError): void {
+    if (this.#engine === undefined) return;
+    this.#engine = undefined;
+    this.#input = EMPTY;
+    this.#ended = error;
+    this.onBroken(error);
+  }
+
+  /** Whether the replica can be called. */
+  get isOpen(): boolean {
+    return this.#engine !== undefined;
+  }
+
+  /** Calls the engine; what it throws becomes a {@link LeewardError}. */
+  call<Value>(action: (engine: Engine) => Value): Value {
+    const engine = this.#engine;
+    if (engine === undefined) throw this.#ended;
+    try {
+      return action(engine);
+    } catch (error) {
+      throw this.#thrown(error);
+    }
+  }
+
+  /** Calls the engine with both clocks. */
+  handle(action: (engine: Engine, mono: number, unix: number) => void): void {
+    const mono = this.#clocks.now();
+    const unix = this.#clocks.unix();
+    this.call((engine) => action(engine, mono, unix));
+  }
+
+  /** Receives one message; see {@link SERVED}. `caller`: the principal in UTF-8, or `undefined` for none. */
+  serve(
+    message: string,
+    caller: Uint8Array | undefined,
+    negotiated: Uint8Array | undefined,
+    connection: number,
+    peek: boolean,
+  ): number {
+    if (this.#engine === undefined) throw this.#ended;
+    // No text has fewer bytes of UTF-8 than UTF-16 units, so what is too long here is too long there.
+    if (message.length > this.maxMessageBytes) {
+      throw new LeewardError("too_large", `a message may have ${this.maxMessageBytes} bytes`);
+    }
+    const mono = this.#clocks.now();
+    const unix = this.#clocks.unix();
+    const spare = (caller?.length ?? 0) + (negotiated?.length ?? 0);
+    const length = this.write(message, spare);
+    let at = length;
+    if (caller !== undefined) {
+      this.#input.set(caller, at);
+      at += caller.length;
+    }
+    if (negotiated !== undefined) this.#input.set(negotiated, at);
+    const flags = (caller === undefined ? ANONYMOUS : 0) | (peek ? PEEK : 0);
+    try {
+      // Checked again: a clock of the host's may have closed the replica.
+      const engine: Engine | undefined = this.#engine;
+      if (engine === undefined) throw this.#ended;
+      return engine.serve(mono, unix, length, caller?.length ?? 0, negotiated?.length ?? 0, connection, flags);
+    } catch (error) {
+      throw this.#thrown(error);
+    } finally {
+      if (this.#input.byteLength > KEEP_INPUT_BYTES) this.#input = EMPTY;
+    }
+  }
+
+  /** Writes text at the start of the input buffer, with `spare` bytes of room behind it; returns its length. */
+  write(text: string, spare = 0): number {
+    // Three bytes of UTF-8 at most per unit of UTF-16; long text, mostly ASCII, is tried with less first.
+    const most = text.length * 3 + spare;
+    this.#reserve(most <= MIN_INPUT_BYTES ? most : text.length + (text.length >> 3) + spare);
+    let { read, written } = encoder.encodeInto(text, this.#input);
+    if (read < text.length || written + spare > this.#input.byteLength) {
+      this.#reserve(most);
+      ({ read, written } = encoder.encodeInto(text, this.#input));
+    }
+    return written;
+  }
+
+  /** Writes two texts one after the other; returns their lengths. */
+  writeTwo(first: string, second: string): [number, number] {
+    const [head, tail] = [encoder.encode(first), encoder.encode(second)];
+    this.#reserve(head.length + tail.length);
+    this.#input.set(head);
+    this.#input.set(tail, head.length);
+    return [head.length, tail.length];
+  }
+
+  /** Writes bytes at the start of the input buffer; returns their length. */
+  writeBytes(bytes: Uint8Array): number {
+    this.#reserve(bytes.length);
+    this.#input.set(bytes);
+    return bytes.length;
+  }
+
+  /** The output buffer as text, from `from` up to `to`. */
+  text(from = 0, to = Number.MAX_SAFE_INTEGER): string {
+    return decoder.decode(this.#output(from, to));
+  }
+
+  /** A copy of the output buffer, from `from` on. */
+  bytes(from: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#output(from, Number.MAX_SAFE_INTEGER));
+  }
+
+  /** How the cache took part in the last answer. */
+  cache(): CacheInfo {
+    return this.call((engine) => {
+      const ttl = engine.ttl();
+      return {
+        status: STATES[engine.state()] ?? "local",
+        ttlMs: Number.isNaN(ttl) ? undefined : ttl,
+        header: engine.provenance(),
+        collapsed: engine.collapsed(),
+        stored: engine.stored(),
+      };
+    });
+  }
+
+  #output(from: number, to: number): Uint8Array<ArrayBufferLike> {
+    return this.call((engine) => {
+      const length = engine.outputLength();
+      const start = Math.min(from, length);
+      const end = Math.max(start, Math.min(to, length));
+      return new Uint8Array(this.#instance.memory.buffer, engine.output() + start, end - start);
+    });
+  }
+
+  /** Makes room. A view of memory that has grown since has no bytes left, so it is derived again here. */
+  #reserve(bytes: number): void {
+    if (bytes <= this.#input.byteLength && this.#input.byteLength > 0) return;
+    this.#input = this.call((engine) => {
+      const at = engine.input(Math.max(bytes, MIN_INPUT_BYTES));
+      return new Uint8Array(this.#instance.memory.buffer, at, engine.inputCapacity());
+    });
+  }
+
+  /** The error for what the engine threw: a text is an answer of the replica's, anything else is a trap. */
+  #thrown(error: unknown): LeewardError {
+    if (error instanceof LeewardError) return error;
+    if (typeof error === "string") {
+      return fromRpc(JSON.parse(error));
+    }
+    leave(this.#instance, error);
+    if (this.#engine === undefined) return this.#ended;
+    return new LeewardError("internal", "the wasm instance trapped", { cause: error });
+  }
+}

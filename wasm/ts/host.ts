@@ -1,0 +1,302 @@
+/**
+ * The loop around the border: does what the replica asks for, and brings back what happened. It holds no state
+ * of the replica's; it knows only what is under way, so that it can be stopped.
+ */
+
+import { Border, OUTPUT } from "./border.js";
+import { LeewardError, closed, words } from "./errors.js";
+import { Locals } from "./locals.js";
+import type { Settings } from "./options.js";
+import { Trips, type TripRequest } from "./trips.js";
+import type { ReplicaEvent } from "./types.js";
+
+/** Longest delay that timers keep: 2^31 - 1 ms. */
+const MAX_DELAY_MS = 0x7fff_ffff;
+
+/** Waits for the messages of one ticket. */
+export interface Waiter {
+  /** A message stands in the border's output buffer; read it now. `last`: it is the response. */
+  message(border: Border, last: boolean): void;
+  /** There will be none. */
+  fail(error: LeewardError): void;
+}
+
+/** Everything under way for one replica. */
+export class Host {
+  /** The replica. */
+  readonly border: Border;
+  /** The handlers of local tools and resources. */
+  readonly locals: Locals;
+
+  readonly #settings: Settings;
+  readonly #trips: Trips;
+  readonly #waiters = new Map<number, Waiter>();
+  /** Called once the replica is closed or broken. */
+  readonly #onEnd = new Set<(error: LeewardError, isBroken: boolean) => void>();
+  #timer: { readonly at: number; readonly handle: unknown } | undefined;
+  #owedEntropy: { readonly op: number; readonly bytes: number } | undefined;
+  #isPumping = false;
+
+  private constructor(border: Border, settings: Settings) {
+    this.border = border;
+    this.#settings = settings;
+    const { fetch } = settings;
+    this.#trips = new Trips((url, init) => fetch(url, init), {
+      head: (op, status, headers) => {
+        this.#tell((engine, mono, unix) => engine.handleHead(mono, unix, op, status, border.write(headers)));
+      },
+      chunk: (op, bytes) => {
+        this.#tell((engine, mono, unix) => engine.handleChunk(mono, unix, op, border.writeBytes(bytes)));
+      },
+      end: (op) => {
+        this.#tell((engine, mono, unix) => engine.handleEnd(mono, unix, op));
+      },
+      failed: (op, beforeSend, message) => {
+        this.#tell((engine, mono, unix) => {
+          engine.handleFailed(mono, unix, op, beforeSend, border.write(message));
+        });
+      },
+    });
+    this.locals = new Locals((op, isOk, text) => {
+      const tell = (isOk: boolean, text: string) =>
+        this.#tell((engine, mono, unix) => engine.handleLocal(mono, unix, op, isOk, border.write(text)));
+      if (!tell(isOk, text) && border.isOpen) tell(false, "the handler's result is too large");
+    });
+    border.onBroken = (error) => this.#end(error, true);
+  }
+
+  /** A new replica, with its first questions answered. */
+  static async open(settings: Settings): Promise<Host> {
+    const border = await Border.open(settings.config, settings.credentialFor !== undefined, settings.clock);
+    const host = new Host(border, settings);
+    host.pump();
+    // Throws what ended the replica, if its first questions did.
+    border.call(() => {});
+    return host;
+  }
+
+  /** Receives one message; see {@link Border.serve}. Read the answer first, then call {@link Host.pump}. */
+  serve(...message: Parameters<Border["serve"]>): number {
+    if (this.#owedEntropy !== undefined) this.pump();
+    return this.border.serve(...message);
+  }
+
+  /** Does what the replica asks for. */
+  pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      if (this.#owedEntropy !== undefined) this.#entropy(this.#owedEntropy.op, this.#owedEntropy.bytes);
+      while (this.border.isOpen) {
+        const kind = this.border.call((engine) => engine.pollOutput());
+        if (kind === OUTPUT.NONE) break;
+        this.#do(kind);
+      }
+      if (this.border.isOpen) this.#arm();
+    } catch (error) {
+      // A trap: everybody has been told by `onBroken`. Anything else is a fault of this file's.
+      if (this.border.isOpen) this.border.fail(new LeewardError("internal", words(error), { cause: error }));
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  /** Waits for a ticket. */
+  wait(ticket: number, waiter: Waiter): void {
+    this.#waiters.set(ticket, waiter);
+    if (this.#waiters.size === 1) this.#hold(true);
+  }
+
+  /** Forgets a ticket without a word to the replica. */
+  forget(ticket: number): void {
+    if (this.#waiters.delete(ticket) && this.#waiters.size === 0) this.#hold(false);
+  }
+
+  /** Gives up on a ticket. */
+  cancel(ticket: number): void {
+    this.forget(ticket);
+    if (this.border.isOpen) this.#tell((engine, mono, unix) => engine.handleCancel(mono, unix, ticket));
+  }
+
+  /** Calls back once the replica is closed or broken; returns how to forget that. */
+  onEnd(action: (error: LeewardError, isBroken: boolean) => void): () => void {
+    this.#onEnd.add(action);
+    return () => this.#onEnd.delete(action);
+  }
+
+  /** Ends everything and frees the replica. */
+  close(): void {
+    if (!this.border.isOpen) return;
+    this.border.close();
+    this.#end(closed(), false);
+  }
+
+  /** Calls `action` after `delayMs` by the host's timer; returns how to forget that. */
+  after(delayMs: number, action: () => void): () => void {
+    const { clock } = this.#settings;
+    let handle: unknown;
+    this.#quietly("setTimeout", () => (handle = clock.setTimeout(action, Math.min(delayMs, MAX_DELAY_MS))));
+    return () => this.#quietly("clearTimeout", () => clock.clearTimeout(handle));
+  }
+
+  #end(error: LeewardError, isBroken: boolean): void {
+    if (this.#timer !== undefined) {
+      const { handle } = this.#timer;
+      this.#quietly("clearTimeout", () => this.#settings.clock.clearTimeout(handle));
+      this.#timer = undefined;
+    }
+    this.#owedEntropy = undefined;
+    this.#trips.abortAll();
+    this.locals.abortAll(error);
+    const waiters = [...this.#waiters.values()];
+    this.#waiters.clear();
+    for (const waiter of waiters) this.#quietly("waiter", () => waiter.fail(error));
+    const actions = [...this.#onEnd];
+    this.#onEnd.clear();
+    for (const action of actions) this.#quietly("onclose", () => action(error, isBroken));
+  }
+
+  /**
+   * Tells the replica what happened, and does what it asks for then. False if it could not be told: a trap, of
+   * which everybody has heard by `onBroken`, or more input than one call may carry.
+   */
+  #tell(action: Parameters<Border["handle"]>[0]): boolean {
+    if (!this.border.isOpen) return false;
+    try {
+      this.border.handle(action);
+    } catch {
+      return false;
+    }
+    this.pump();
+    return true;
+  }
+
+  #do(kind: number): void {
+    const { border } = this;
+    const [op, about, split] = border.call((engine) => [engine.op(), engine.about(), engine.split()] as const);
+    switch (kind) {
+      case OUTPUT.FETCH: {
+        const head = JSON.parse(border.text(0, split)) as Omit<TripRequest, "body">;
+        return this.#trips.start(op, { ...head, body: border.bytes(split) });
+      }
+      case OUTPUT.READ:
+        return this.#trips.read(op, about);
+      case OUTPUT.ABORT:
+        if (!this.#trips.abort(about)) this.locals.abort(about);
+        return;
+      case OUTPUT.CALL_TOOL:
+        return this.locals.callTool(op, border.text(0, split), border.text(split));
+      case OUTPUT.CALL_RESOURCE:
+        return this.locals.callResource(op, border.text());
+      case OUTPUT.CREDENTIAL: {
+        const isKnown = border.call((engine) => engine.last());
+        return this.#credential(op, isKnown ? border.text() : undefined);
+      }
+      case OUTPUT.ENTROPY:
+        return this.#entropy(op, about);
+      case OUTPUT.EVENT:
+        return this.#event(JSON.parse(border.text()) as ReplicaEvent);
+      case OUTPUT.REPLY:
+        return this.#reply();
+      default:
+        throw new Error(`an output of unknown kind ${kind}`);
+    }
+  }
+
+  #reply(): void {
+    const [ticket, last] = this.border.call((engine) => [engine.ticket(), engine.last()] as const);
+    const waiter = this.#waiters.get(ticket);
+    if (waiter === undefined) return;
+    if (last) this.forget(ticket);
+    this.#quietly("waiter", () => waiter.message(this.border, last));
+  }
+
+  #credential(op: number, principal: string | undefined): void {
+    const { border } = this;
+    const { credentialFor } = this.#settings;
+    Promise.resolve(principal)
+      .then((principal) => credentialFor?.(principal))
+      .then(
+        (given) => {
+          if (given === undefined || given === null) {
+            this.#tell((engine, mono, unix) => engine.handleNoCredential(mono, unix, op));
+            return;
+          }
+          const { token, identity } = typeof given === "string" ? { token: given } : given;
+          if (typeof token !== "string" || (identity !== undefined && typeof identity !== "string")) {
+            throw new TypeError("credentialFor must give a token");
+          }
+          this.#tell((engine, mono, unix) => {
+            const [first, second] = border.writeTwo(token, identity ?? "");
+            engine.handleCredential(mono, unix, op, first, second, identity !== undefined);
+          });
+        },
+      )
+      .catch((error: unknown) => {
+        this.#tell((engine, mono, unix) => {
+          engine.handleCredentialFailed(mono, unix, op, border.write(words(error)));
+        });
+      });
+  }
+
+  /** Answers with randomness; where the host has none at this time, again with the next call. */
+  #entropy(op: number, bytes: number): void {
+    this.#owedEntropy = { op, bytes };
+    const drawn = new Uint8Array(bytes);
+    if (!this.#quietly("random", () => this.#settings.random(drawn)) || !this.border.isOpen) return;
+    this.#owedEntropy = undefined;
+    this.border.handle((engine, mono, unix) => {
+      engine.handleEntropy(mono, unix, op, this.border.writeBytes(drawn));
+    });
+  }
+
+  #event(event: ReplicaEvent): void {
+    try {
+      this.#settings.onEvent?.(event);
+    } catch {
+      // Whoever listens to faults cannot be told of its own.
+    }
+  }
+
+  /** Sets the one timer to when the replica wants to be called. */
+  #arm(): void {
+    const { clock } = this.#settings;
+    const at = this.border.call((engine) => engine.pollTimeout());
+    if (at === (this.#timer?.at ?? -1)) return;
+    if (this.#timer !== undefined) {
+      const { handle } = this.#timer;
+      this.#quietly("clearTimeout", () => clock.clearTimeout(handle));
+      this.#timer = undefined;
+    }
+    if (at < 0) return;
+    const delay = Math.min(Math.max(Math.ceil(at - clock.now()), 0), MAX_DELAY_MS);
+    this.#quietly("setTimeout", () => {
+      const handle = clock.setTimeout(() => {
+        this.#timer = undefined;
+        this.#tell((engine, mono, unix) => engine.handleTick(mono, unix));
+      }, delay);
+      this.#timer = { at, handle };
+    });
+    this.#hold(this.#waiters.size > 0);
+  }
+
+  /** Where timers can keep a process alive, this one does so only while somebody waits. */
+  #hold(isNeeded: boolean): void {
+    const handle = this.#timer?.handle;
+    if (typeof handle !== "object" || handle === null) return;
+    const { ref, unref } = handle as { ref?: unknown; unref?: unknown };
+    const hold = isNeeded ? ref : unref;
+    if (typeof hold === "function") this.#quietly("timer", () => void hold.call(handle));
+  }
+
+  /** Runs what belongs to the host or the agent; what it throws is an event. False if it threw. */
+  #quietly(what: string, action: () => unknown): boolean {
+    try {
+      action();
+      return true;
+    } catch (error) {
+      this.#event({ type: "host_failed", what, message: words(error) });
+      return false;
+    }
+  }
+}

@@ -1,0 +1,368 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** The replica as an agent's program sees it. */
+
+import { Answers } from "./answers.js";
+import { SERVED, type Border } from "./border.js";
+import { checked, local, typed } from "./checks.js";
+import { LeewardError, cancelled, invalidParams } from "./errors.js";
+import { Host } from "./host.js";
+import { settings } from "./options.js";
+import * as requests from "./requests.js";
+import { ReplicaTransport } from "./transport.js";
+import type {
+  CallOptions,
+  CallToolResult,
+  CompleteResult,
+  DiscoverResult,
+  GetPromptResult,
+  ListPromptsResult,
+  ListResourceTemplatesResult,
+  ListResourcesResult,
+  ListToolsResult,
+  LocalResource,
+  LocalTool,
+  ReadResourceResult,
+  ReplicaOptions,
+  Result,
+  Stats,
+  WithCache,
+} from "./types.js";
+
+/** Methods whose results carry the remaining freshness as `ttlMs`. */
+const HAS_TTL = new Set([
+  "server/discover",
+  "tools/list",
+  "prompts/list",
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+]);
+/** The counters in the order of `Engine.stats`. */
+const COUNTERS = [
+  "hits",
+  "misses",
+  "stale",
+  "collapsed",
+  "bypassed",
+  "stored",
+  "evicted",
+  "entries",
+  "bytes",
+  "flights",
+  "waiters",
+] as const;
+
+const encoder = new TextEncoder();
+
+/**
+ * A replica of an MCP server in this process: it answers from its cache what its policy lets it keep, and asks
+ * the authority for the rest. Results are shared between calls and frozen; copy one before changing it.
+ *
+ * Every method may fail with a {@link LeewardError}; once {@link Replica.close} was called, with code `closed`.
+ *
+ * @example
+ * ```ts
+ * const replica = await Replica.open({
+ *   authority: "https://crm.example/mcp",
+ *   policy: [{ tool: "get_*", rule: "cache; max-age=60" }],
+ * });
+ * const ticket = await replica.callTool("get_ticket", { id: "PROJ-123" });
+ * ```
+ */
+export class Replica {
+  readonly #host: Host;
+  readonly #principal: string | null;
+  readonly #answers = new Answers();
+  /** The last principal in UTF-8: most programs speak for one. */
+  #caller: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+
+  private constructor(host: Host, principal: string | null) {
+    this.#host = host;
+    this.#principal = principal;
+    host.onEnd(() => this.#answers.clear());
+  }
+
+  /**
+   * Opens a replica. Nothing is sent before the first request.
+   *
+   * @throws {@link LeewardError} `config_invalid`, with `data.field` naming the option.
+   */
+  static async open(options: ReplicaOptions = {}): Promise<Replica> {
+    const checked = settings(options);
+    const replica = new Replica(await Host.open(checked), checked.principal);
+    try {
+      for (const tool of checked.tools) replica.tool(tool);
+      for (const resource of checked.resources) replica.resource(resource);
+    } catch (error) {
+      await replica.close();
+      throw error;
+    }
+    return replica;
+  }
+
+  /** A transport for `client.connect` of the official SDK, versions 1 and 2. Each client needs its own. */
+  transport(options: { principal?: string | null } = {}): ReplicaTransport {
+    this.#host.border.call(() => {});
+    return new ReplicaTransport(this.#host, this.#callerOf(options));
+  }
+
+  /** Calls a tool. A failure of the tool itself is a result with `isError`. */
+  callTool(name: string, args?: object, options?: CallOptions): Promise<CallToolResult> {
+    return this.#ask(() => requests.toolCall(name, args), options, (border) =>
+      this.#answers.result<CallToolResult>(border, false),
+    );
+  }
+
+  /** Calls a tool, and says how the cache took part. */
+  callToolWithCache(name: string, args?: object, options?: CallOptions): Promise<WithCache<CallToolResult>> {
+    return this.#ask(() => requests.toolCall(name, args), options, (border) =>
+      this.#answers.resultWithCache<CallToolResult>(border, false),
+    );
+  }
+
+  /** What a call of the tool would give at once: the fresh result, or undefined. Sends nothing. */
+  peekTool(name: string, args?: object, options?: Pick<CallOptions, "principal">): CallToolResult | undefined {
+    return this.#peek(requests.toolCall(name, args), options, false);
+  }
+
+  /** Reads a resource. */
+  readResource(uri: string, options?: CallOptions): Promise<ReadResourceResult> {
+    return this.#ask(() => requests.resourceRead(uri), options, (border) =>
+      this.#answers.result<ReadResourceResult>(border, true),
+    );
+  }
+
+  /** Reads a resource, and says how the cache took part. */
+  readResourceWithCache(uri: string, options?: CallOptions): Promise<WithCache<ReadResourceResult>> {
+    return this.#ask(() => requests.resourceRead(uri), options, (border) =>
+      this.#answers.resultWithCache<ReadResourceResult>(border, true),
+    );
+  }
+
+  /** What a read of the resource would give at once: the fresh result, or undefined. Sends nothing. */
+  peekResource(uri: string, options?: Pick<CallOptions, "principal">): ReadResourceResult | undefined {
+    return this.#peek(requests.resourceRead(uri), options, true);
+  }
+
+  /** A page of the tools: the first, or the one behind `cursor`. */
+  listTools(options?: CallOptions & { cursor?: string }): Promise<ListToolsResult> {
+    return this.#list("tools/list", options);
+  }
+
+  /** A page of the resources. */
+  listResources(options?: CallOptions & { cursor?: string }): Promise<ListResourcesResult> {
+    return this.#list("resources/list", options);
+  }
+
+  /** A page of the resource templates. */
+  listResourceTemplates(options?: CallOptions & { cursor?: string }): Promise<ListResourceTemplatesResult> {
+    return this.#list("resources/templates/list", options);
+  }
+
+  /** A page of the prompts. */
+  listPrompts(options?: CallOptions & { cursor?: string }): Promise<ListPromptsResult> {
+    return this.#list("prompts/list", options);
+  }
+
+  /** A prompt with its arguments filled in. */
+  getPrompt(name: string, args?: Record<string, string>, options?: CallOptions): Promise<GetPromptResult> {
+    return this.request("prompts/get", args === undefined ? { name } : { name, arguments: args }, options);
+  }
+
+  /** Proposals for an argument of a prompt or a resource template. */
+  complete(
+    params: {
+      ref: { type: "ref/prompt"; name: string } | { type: "ref/resource"; uri: string };
+      argument: { name: string; value: string };
+      context?: { arguments?: Record<string, string> };
+    },
+    options?: CallOptions,
+  ): Promise<CompleteResult> {
+    return this.request("completion/complete", params, options);
+  }
+
+  /** What can be asked for here. */
+  discover(options?: CallOptions): Promise<DiscoverResult> {
+    return this.request("server/discover", undefined, options);
+  }
+
+  /** Any request of the stateless revision. */
+  request<Answer = Result>(method: string, params?: object, options?: CallOptions): Promise<Answer> {
+    const hasTtl = HAS_TTL.has(method);
+    return this.#ask(() => requests.request(method, params), options, (border) =>
+      this.#answers.result<Answer>(border, hasTtl),
+    );
+  }
+
+  /** Any request, and how the cache took part. */
+  requestWithCache<Answer = Result>(
+    method: string,
+    params?: object,
+    options?: CallOptions,
+  ): Promise<WithCache<Answer>> {
+    const hasTtl = HAS_TTL.has(method);
+    return this.#ask(() => requests.request(method, params), options, (border) =>
+      this.#answers.resultWithCache<Answer>(border, hasTtl),
+    );
+  }
+
+  /**
+   * Adds a tool that this process answers itself, or replaces one. Agents see it beside the authority's.
+   *
+   * @throws {@link LeewardError} `invalid_params` for a bad definition, `config_invalid` for a bad rule.
+   */
+  tool(tool: LocalTool): void {
+    const { rule, definition } = local("tool", tool);
+    if (definition["inputSchema"] === undefined) definition["inputSchema"] = { type: "object" };
+    const text = requests.stringify("the tool", definition) ?? "";
+    this.#host.border.call((engine) => engine.registerTool(text, rule));
+    this.#host.locals.addTool(tool);
+    this.#host.pump();
+  }
+
+  /**
+   * Adds a resource that this process answers itself, or replaces one.
+   *
+   * @throws As {@link Replica.tool}.
+   */
+  resource(resource: LocalResource): void {
+    const { rule, definition } = local("resource", resource);
+    const text = requests.stringify("the resource", definition) ?? "";
+    this.#host.border.call((engine) => engine.registerResource(text, rule));
+    this.#host.locals.addResource(resource);
+    this.#host.pump();
+  }
+
+  /** Makes everything stored stale at once. No answer that was asked for before becomes visible after. */
+  invalidate(): void {
+    this.#host.border.call((engine) => engine.invalidate());
+    this.#answers.clear();
+    this.#host.pump();
+  }
+
+  /** Counters. */
+  stats(): Stats {
+    const values = this.#host.border.call((engine) => engine.stats());
+    return Object.fromEntries(COUNTERS.map((name, at) => [name, values[at] ?? 0])) as unknown as Stats;
+  }
+
+  /**
+   * Closes the replica: whoever waits is told `closed`, trips and timers end, and its memory is freed. Once
+   * is enough; again does nothing.
+   */
+  async close(): Promise<void> {
+    this.#host.close();
+  }
+
+  #list<Answer>(method: string, options?: CallOptions & { cursor?: string }): Promise<Answer> {
+    const cursor = options?.cursor;
+    return this.request(method, cursor === undefined ? undefined : { cursor }, options);
+  }
+
+  /** Asks the replica, and waits if need be. `take` reads the answer from the output buffer. */
+  #ask<Answer>(
+    message: () => string,
+    options: CallOptions | undefined,
+    take: (border: Border) => Answer,
+  ): Promise<Answer> {
+    const host = this.#host;
+    try {
+      const { signal, timeoutMs } = checked(options);
+      if (signal?.aborted) throw cancelled("the call was given up", signal.reason);
+      const caller = this.#callerOf(options);
+      switch (host.serve(message(), caller, undefined, 0, false)) {
+        case SERVED.REPLY:
+          return Promise.resolve(take(host.border));
+        case SERVED.WAIT:
+          return this.#wait(signal, timeoutMs, take);
+        default:
+          throw invalidParams("only requests are answered, and this is a notification");
+      }
+    } catch (error) {
+      return Promise.reject(typed(error));
+    } finally {
+      host.pump();
+    }
+  }
+
+  #wait<Answer>(
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    take: (border: Border) => Answer,
+  ): Promise<Answer> {
+    const host = this.#host;
+    const ticket = host.border.call((engine) => engine.ticket());
+    return new Promise((resolve, reject) => {
+      let forgetTimeout: (() => void) | undefined;
+      const done = () => {
+        signal?.removeEventListener("abort", abort);
+        forgetTimeout?.();
+      };
+      const giveUp = (error: LeewardError) => {
+        done();
+        reject(error);
+        host.cancel(ticket);
+      };
+      const abort = () => giveUp(cancelled("the call was given up", signal?.reason));
+      host.wait(ticket, {
+        message: (border, last) => {
+          // Progress and log messages were not asked for by a direct call.
+          if (!last) return;
+          done();
+          try {
+            resolve(take(border));
+          } catch (error) {
+            reject(typed(error));
+          }
+        },
+        fail: (error) => {
+          done();
+          reject(error);
+        },
+      });
+      signal?.addEventListener("abort", abort, { once: true });
+      if (timeoutMs !== undefined) {
+        const late = () => giveUp(cancelled(`no answer within ${timeoutMs} ms`, undefined));
+        forgetTimeout = host.after(timeoutMs, late);
+      }
+    });
+  }
+
+  #peek<Answer>(
+    message: string,
+    options: Pick<CallOptions, "principal"> | undefined,
+    hasTtl: boolean,
+  ): Answer | undefined {
+    try {
+      const served = this.#host.serve(message, this.#callerOf(options), undefined, 0, true);
+      return served === SERVED.REPLY ? this.#answers.result(this.#host.border, hasTtl) : undefined;
+    } finally {
+      this.#host.pump();
+    }
+  }
+
+  #callerOf(options: { principal?: string | null } | undefined): Uint8Array | undefined {
+    const name = options?.principal === undefined ? this.#principal : options.principal;
+    if (name === null) return undefined;
+    if (name === this.#caller?.name) return this.#caller.bytes;
+    if (typeof name !== "string") throw invalidParams("principal must be a string or null");
+    this.#caller = { name, bytes: encoder.encode(name) };
+    return this.#caller.bytes;
+  }
+}
+
+/** Closing by scope: `await using replica = await Replica.open(…)`. */
+export interface Replica {
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+// Some browsers have no such symbols yet, and a class body would then define members named "undefined".
+for (const symbol of [Symbol.dispose, Symbol.asyncDispose] as (symbol | undefined)[]) {
+  if (symbol === undefined) continue;
+  Object.defineProperty(Replica.prototype, symbol, {
+    value(this: Replica) {
+      return this.close();
+    },
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * A transport for the official SDK's client, versions 1 and 2: the replica as the server at its other end, in
+ * this process. The interface is met by shape, so this package depends on no SDK.
+ */
+
+import { SERVED, type Border } from "./border.js";
+import { LeewardError, closed, invalidParams, isObject } from "./errors.js";
+import type { Host } from "./host.js";
+import { stringify } from "./requests.js";
+import type { JsonRpcMessage } from "./types.js";
+
+let connections = 0;
+const encoder = new TextEncoder();
+
+/**
+ * One connection of an agent to the replica, for `client.connect(transport)`. It has no session: a new one costs
+ * nothing, and closing it cancels what it still waits for.
+ */
+export class ReplicaTransport {
+  /** Called for each message of the replica, never within {@link ReplicaTransport.send}. */
+  onmessage?: ((message: any, extra?: any) => void) | undefined;
+  /** Called once, when the connection ends for whatever reason. */
+  onclose?: (() => void) | undefined;
+  /** Called for faults that no request can be told of. */
+  onerror?: ((error: Error) => void) | undefined;
+  /** Always undefined: the replica keeps no session for an agent. */
+  readonly sessionId: undefined = undefined;
+
+  readonly #host: Host;
+  readonly #caller: Uint8Array | undefined;
+  readonly #connection = (connections += 1);
+  /** Tickets by the JSON-RPC id that waits for them. */
+  readonly #tickets = new Map<unknown, number>();
+  readonly #forgetEnd: () => void;
+  #negotiated: Uint8Array | undefined;
+  #ended: LeewardError | undefined;
+
+  /** @internal */
+  constructor(host: Host, caller: Uint8Array | undefined) {
+    this.#host = host;
+    this.#caller = caller;
+    this.#forgetEnd = host.onEnd((error, isBroken) => this.#end(error, isBroken));
+  }
+
+  /** Starts the connection. Nothing has to be done for that, and doing it twice is no fault. */
+  async start(): Promise<void> {
+    if (this.#ended !== undefined) throw this.#ended;
+  }
+
+  /** Sends a message. Resolves once the replica has taken it; the answer comes by `onmessage`. */
+  async send(message: JsonRpcMessage | JsonRpcMessage[] | object, options?: unknown): Promise<void> {
+    void options;
+    if (this.#ended !== undefined) throw this.#ended;
+    const text = stringify("the message", message);
+    if (text === undefined) throw invalidParams("the message must be an object");
+    const { border } = this.#host;
+    try {
+      switch (this.#host.serve(text, this.#caller, this.#negotiated, this.#connection, false)) {
+        case SERVED.REPLY:
+          this.#deliver(border);
+          break;
+        case SERVED.WAIT: {
+          const ticket = border.call((engine) => engine.ticket());
+          this.#wait(ticket, (message as JsonRpcMessage).id);
+          break;
+        }
+        default:
+          this.#forgetCancelled(message);
+      }
+    } finally {
+      this.#host.pump();
+    }
+  }
+
+  /** Ends the connection and gives up on what it waits for. */
+  async close(): Promise<void> {
+    if (this.#ended !== undefined) return;
+    const tickets = [...this.#tickets.values()];
+    this.#tickets.clear();
+    this.#end(closed(), false);
+    for (const ticket of tickets) this.#host.cancel(ticket);
+  }
+
+  /** Told by the client which version `initialize` settled. */
+  setProtocolVersion = (version: string): void => {
+    this.#negotiated = encoder.encode(String(version).slice(0, 64));
+  };
+
+  #wait(ticket: number, id: unknown): void {
+    this.#tickets.set(id, ticket);
+    this.#host.wait(ticket, {
+      message: (border, last) => {
+        if (last && this.#tickets.get(id) === ticket) this.#tickets.delete(id);
+        this.#deliver(border);
+      },
+      // `#end` tells the client, which rejects everything that it waits for.
+      fail: () => {},
+    });
+  }
+
+  /** Hands over the message in the output buffer, in a microtask of its own. */
+  #deliver(border: Border): void {
+    const text = border.text();
+    queueMicrotask(() => {
+      if (this.#ended !== undefined) return;
+      try {
+        this.onmessage?.(JSON.parse(text) as JsonRpcMessage);
+      } catch (error) {
+        this.#fault(error);
+      }
+    });
+  }
+
+  /** No answer comes for what the agent cancelled. */
+  #forgetCancelled(message: unknown): void {
+    if (!isObject(message) || message["method"] !== "notifications/cancelled") return;
+    const params = message["params"];
+    const id = isObject(params) ? params["requestId"] : undefined;
+    const ticket = this.#tickets.get(id);
+    if (ticket === undefined) return;
+    this.#tickets.delete(id);
+    this.#host.forget(ticket);
+  }
+
+  #end(error: LeewardError, isBroken: boolean): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#forgetEnd();
+    this.#tickets.clear();
+    if (isBroken) this.#fault(error);
+    this.onclose?.();
+  }
+
+  #fault(error: unknown): void {
+    try {
+      this.onerror?.(error instanceof Error ? error : new Error(String(error)));
+    } catch {
+      // Whoever listens to faults cannot be told of its own.
+    }
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * HTTP trips: fetches that the replica asked for, and the bodies of their responses, one chunk at a time. What
+ * happens is told to a {@link TripSink}; nothing is told about a trip that was stopped.
+ */
+
+import { words } from "./errors.js";
+
+/** What the replica asks to be sent. */
+export interface TripRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: [string, string][];
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** Hears what happens to trips. */
+export interface TripSink {
+  /** The head of a response. */
+  head(op: number, status: number, headers: string): void;
+  /** The next bytes of a body, at least one. */
+  chunk(op: number, bytes: Uint8Array): void;
+  /** A body ended whole. */
+  end(op: number): void;
+  /** A fetch or a read failed. `beforeSend`: surely no byte of the request reached the authority. */
+  failed(op: number, beforeSend: boolean, message: string): void;
+}
+
+/** Largest chunk that is passed on; a larger one is passed on in parts. */
+const MAX_CHUNK_BYTES = 256 << 10;
+
+/** System errors after which no connection was there to send on. */
+const BEFORE_SEND = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ENETUNREACH",
+  "EHOSTUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "ConnectionRefused",
+]);
+
+/** A source of chunks: a stream's reader, or one made from a whole body. */
+interface Chunks {
+  read(): Promise<{ done: boolean; value?: unknown }>;
+  cancel(): Promise<unknown>;
+}
+
+interface Trip {
+  readonly controller: AbortController;
+  response?: Response;
+  chunks?: Chunks;
+  /** What is left of a chunk that was too large to pass on at once. */
+  rest?: Uint8Array;
+}
+
+/** The trips of one replica. */
+export class Trips {
+  readonly #trips = new Map<number, Trip>();
+  readonly #send: (url: string, init: RequestInit) => Promise<Response>;
+  readonly #sink: TripSink;
+
+  constructor(send: (url: string, init: RequestInit) => Promise<Response>, sink: TripSink) {
+    this.#send = send;
+    this.#sink = sink;
+  }
+
+  /** Sends a request. */
+  start(op: number, request: TripRequest): void {
+    const trip: Trip = { controller: new AbortController() };
+    this.#trips.set(op, trip);
+    const send = this.#send;
+    let response: Promise<Response>;
+    try {
+      response = Promise.resolve(
+        send(request.url, {
+          method: request.method,
+          headers: request.headers,
+          redirect: "manual",
+          signal: trip.controller.signal,
+          ...(request.body.length > 0 && { body: request.body }),
+        }),
+      );
+    } catch (error) {
+      // Told later, as any answer is: the replica is still handing out what to do.
+      response = Promise.reject(error);
+    }
+    response.then(
+      (response) => this.#arrived(op, trip, response),
+      (error: unknown) => {
+        if (!this.#drop(op, trip)) return;
+        this.#sink.failed(op, neverSent(error), words(error));
+      },
+    );
+  }
+
+  /** Reads the next chunk of a trip's body. */
+  read(op: number, fetch: number): void {
+    const trip = this.#trips.get(fetch);
+    if (trip === undefined) return this.#sink.failed(op, false, "nothing is being fetched");
+    if (trip.rest !== undefined) {
+      const chunk = this.#cut(trip, trip.rest);
+      queueMicrotask(() => {
+        if (this.#trips.get(fetch) === trip) this.#sink.chunk(op, chunk);
+      });
+      return;
+    }
+    this.#next(trip).then(
+      (chunk) => {
+        if (this.#trips.get(fetch) !== trip) return;
+        if (chunk !== undefined) return this.#sink.chunk(op, this.#cut(trip, chunk));
+        this.#trips.delete(fetch);
+        this.#sink.end(op);
+      },
+      (error: unknown) => {
+        if (!this.#drop(fetch, trip)) return;
+        this.#sink.failed(op, false, words(error));
+      },
+    );
+  }
+
+  /** Stops a trip and frees what it holds. False if there is no such trip. */
+  abort(fetch: number): boolean {
+    const trip = this.#trips.get(fetch);
+    return trip !== undefined && this.#drop(fetch, trip);
+  }
+
+  /** Stops everything. */
+  abortAll(): void {
+    for (const [fetch, trip] of [...this.#trips]) this.#drop(fetch, trip);
+  }
+
+  #arrived(op: number, trip: Trip, response: Response): void {
+    if (!isResponse(response)) {
+      if (this.#drop(op, trip)) this.#sink.failed(op, false, "fetch gave something that is no Response");
+      return;
+    }
+    trip.response = response;
+    if (this.#trips.get(op) !== trip) return discard(trip);
+    // Browsers hide a redirect that is not followed behind status 0.
+    const status = response.type === "opaqueredirect" ? 307 : response.status;
+    let headers = "";
+    response.headers.forEach((value, name) => {
+      headers += `${name.toLowerCase()}\n${value.replaceAll("\n", " ")}\n`;
+    });
+    this.#sink.head(op, status, headers);
+  }
+
+  /** The next chunk that has bytes, or undefined at the end. */
+  async #next(trip: Trip): Promise<Uint8Array | undefined> {
+    trip.chunks ??= open(trip.response);
+    for (;;) {
+      const { done, value } = await trip.chunks.read();
+      if (done) return undefined;
+      if (!ArrayBuffer.isView(value)) throw new TypeError("a body must give bytes");
+      if (value.byteLength > 0) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    }
+  }
+
+  #cut(trip: Trip, chunk: Uint8Array): Uint8Array {
+    if (chunk.length <= MAX_CHUNK_BYTES) {
+      delete trip.rest;
+      return chunk;
+    }
+    trip.rest = chunk.subarray(MAX_CHUNK_BYTES);
+    return chunk.subarray(0, MAX_CHUNK_BYTES);
+  }
+
+  /** Forgets a trip and stops it; false if it was forgotten before. */
+  #drop(fetch: number, trip: Trip): boolean {
+    if (this.#trips.get(fetch) !== trip) return false;
+    this.#trips.delete(fetch);
+    discard(trip);
+    return true;
+  }
+}
+
+/** Stops a trip. Nobody hears what its ends say about that. */
+function discard(trip: Trip): void {
+  const quiet = (promise: Promise<unknown> | undefined) => promise?.catch(() => {});
+  try {
+    trip.controller.abort();
+    // A body that has a reader is locked: only the reader can end it.
+    if (trip.chunks !== undefined) void quiet(trip.chunks.cancel());
+    else void quiet(trip.response?.body?.cancel?.());
+  } catch {
+    // A host's own stream that cannot be cancelled is left to the collector.
+  }
+}
+
+/** Chunks of a response's body, streamed where the host can. */
+function open(response: Response | undefined): Chunks {
+  const body: unknown = response?.body;
+  if (typeof body === "object" && body !== null && "getReader" in body) {
+    return (body as ReadableStream<unknown>).getReader() as Chunks;
+  }
+  // Hosts without streams give no body but can read it whole; a response without a body reads as empty.
+  let whole = body === null ? undefined : response?.arrayBuffer();
+  return {
+    async read() {
+      const buffer = await whole;
+      whole = undefined;
+      return buffer === undefined ? { done: true } : { done: false, value: new Uint8Array(buffer) };
+    },
+    cancel: () => Promise.resolve(),
+  };
+}
+
+function isResponse(value: unknown): value is Response {
+  if (typeof value !== "object" || value === null) return false;
+  const { status, headers } = value as Partial<Response>;
+  return typeof status === "number" && typeof headers?.forEach === "function";
+}
+
+/** Whether a failed fetch surely sent nothing, by the system error behind it. */
+function neverSent(error: unknown): boolean {
+  const cause: unknown = error instanceof Error ? (error.cause ?? error) : error;
+  if (typeof cause !== "object" || cause === null) return false;
+  const { code, syscall, errors } = cause as { code?: unknown; syscall?: unknown; errors?: unknown };
+  if (Array.isArray(errors) && errors.length > 0) return errors.every(neverSent);
+  // The same codes can end a connection that was made; then another call than `connect` names them.
+  const connecting = syscall === undefined || syscall === "connect" || syscall === "getaddrinfo";
+  return connecting && typeof code === "string" && BEFORE_SEND.has(code);
+}
