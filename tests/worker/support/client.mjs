@@ -1,0 +1,113 @@
+// HTTP as a test wants to send it: any header, one connection per request, and a way to break off.
+//
+// A client that ends its sending side is not gone for workerd (HTTP allows half-closed connections); only a reset
+// connection is. So `leave` resets.
+
+import { request as httpRequest } from "node:http";
+import { ALICE } from "./worker.mjs";
+
+const VERSION = "2026-07-28";
+const PREFIX = "io.modelcontextprotocol/";
+let lastId = 0;
+
+/** A modern request: the message, and the headers that go with it. */
+export function modern(method, params = {}, meta = {}) {
+  const message = {
+    jsonrpc: "2.0",
+    id: (lastId += 1),
+    method,
+    params: {
+      ...params,
+      _meta: {
+        [`${PREFIX}protocolVersion`]: VERSION,
+        [`${PREFIX}clientInfo`]: { name: "test", version: "1" },
+        [`${PREFIX}clientCapabilities`]: {},
+        ...meta,
+      },
+    },
+  };
+  const name = params.name ?? params.uri;
+  const headers = { "mcp-protocol-version": VERSION, "mcp-method": method, ...(name && { "mcp-name": name }) };
+  return { headers, body: JSON.stringify(message), id: message.id };
+}
+
+/** A modern `tools/call`. */
+export const toolCall = (name, args = {}, meta = {}) => modern("tools/call", { name, arguments: args }, meta);
+
+/**
+ * Sends a request to `/mcp` with alice's token unless told otherwise; an undefined header is left out.
+ *
+ * @returns an answer with `status`, `headers`, `text`, the `messages` in it and `json`, the last of them.
+ */
+export async function post(worker, { headers = {}, ...rest } = {}) {
+  const usual = {
+    authorization: `Bearer ${ALICE}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+  };
+  return send(worker, { method: "POST", path: "/mcp", headers: { ...usual, ...headers }, ...rest });
+}
+
+/** Sends a request just as it is. */
+export async function send(worker, options) {
+  const exchange = open(worker, options);
+  const response = await exchange.response;
+  const parts = [];
+  for await (const part of response) parts.push(part);
+  const text = Buffer.concat(parts).toString();
+  const messages = messagesOf(response.headers["content-type"] ?? "", text);
+  return { status: response.statusCode, headers: response.headers, text, messages, json: messages.at(-1) };
+}
+
+/**
+ * Begins a request; `response` comes with its head, `leave` resets the connection. An `unfinished` one stays without its
+ * end.
+ */
+export function open(worker, { method, path, headers = {}, body = "", unfinished = false }) {
+  const sent = Object.entries(headers).filter(([, value]) => value !== undefined);
+  const request = httpRequest({ ...worker, method, path, headers: Object.fromEntries(sent), agent: false });
+  const response = new Promise((resolve, reject) => {
+    request.on("response", resolve);
+    request.on("error", reject);
+  });
+  // Whoever leaves is not interested in how that ended.
+  response.catch(() => {});
+  if (unfinished) request.write(body);
+  else request.end(body);
+  return {
+    response,
+    leave: () => request.socket.resetAndDestroy(),
+  };
+}
+
+/** Begins a request to `/mcp` as alice. */
+export function openPost(worker, { headers = {}, ...rest }) {
+  const usual = {
+    authorization: `Bearer ${ALICE}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+  };
+  return open(worker, { method: "POST", path: "/mcp", headers: { ...usual, ...headers }, ...rest });
+}
+
+/** The JSON-RPC messages of a body, in order. */
+function messagesOf(type, text) {
+  if (text === "") return [];
+  if (type.startsWith("application/json")) return [JSON.parse(text)];
+  if (!type.startsWith("text/event-stream")) return [];
+  return text
+    .split("\n\n")
+    .flatMap((event) => event.split("\n").filter((line) => line.startsWith("data: ")))
+    .map((line) => JSON.parse(line.slice("data: ".length)));
+}
+
+/** Reads a streamed answer message by message. */
+export async function* messages(response) {
+  let text = "";
+  for await (const part of response) {
+    text += part;
+    const events = text.split("\n\n");
+    text = events.pop();
+    for (const event of events) yield* messagesOf("text/event-stream", event);
+  }
+}

@@ -1,0 +1,69 @@
+// The built worker in workerd, any number of times in one process, each with bindings of its own.
+
+import { readFile } from "node:fs/promises";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { Miniflare } from "miniflare";
+
+const root = new URL("../../../", import.meta.url);
+/** Where `cargo xtask build worker` puts it, unless LEEWARD_WORKER_BUILD names another directory. */
+const build = process.env.LEEWARD_WORKER_BUILD
+  ? pathToFileURL(`${process.env.LEEWARD_WORKER_BUILD}/`)
+  : new URL("worker-js/build/", root);
+
+/** Tokens that the tests use; their principals are `alice` and `bob`. */
+export const ALICE = "token-of-alice-0123456789";
+export const BOB = "token-of-bob-0123456789";
+export const TOKENS = JSON.stringify({ [ALICE]: "alice", [BOB]: "bob" });
+
+/**
+ * Starts one worker per member of `deployments`, a table of name -> bindings. A binding is text; an object becomes JSON
+ * text, and `{ json: value }` a binding that is a value itself.
+ *
+ * They listen on sockets of their own: the simulator's front would hide how a client's connection ends.
+ */
+export async function startWorkers(deployments) {
+  const logs = [];
+  const manifest = {
+    mainModule: "worker.mjs",
+    modulesRoot: fileURLToPath(build),
+    modules: {
+      "worker.mjs": { type: "esm", contents: await readFile(new URL("worker.mjs", build), "utf8") },
+      "index_bg.wasm": { type: "wasm", contents: await readFile(new URL("index_bg.wasm", build)) },
+    },
+  };
+  const compatibility = await readCompatibility();
+  const runtime = new Miniflare({
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    enableDevRegistry: false,
+    handleStructuredLogs: ({ level, message }) => logs.push({ level, message }),
+    handleUncaughtError: (error) => logs.push({ level: "uncaught", message: String(error.stack ?? error) }),
+    workers: Object.entries(deployments).map(([name, bindings]) => ({
+      config: { name, ...compatibility, manifest, env: bindingsOf(bindings) },
+      dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+    })),
+  });
+  await runtime.ready;
+  const workers = {};
+  for (const name of Object.keys(deployments)) {
+    const { hostname, port } = await runtime.unsafeGetDirectURL(name);
+    workers[name] = { hostname, port: Number(port) };
+  }
+  return { ...workers, logs, close: () => runtime.dispose() };
+}
+
+function bindingsOf(bindings) {
+  const binding = (value) => {
+    if (typeof value === "string") return { type: "text", value };
+    return "json" in value ? { type: "json", value: value.json } : { type: "text", value: JSON.stringify(value) };
+  };
+  return Object.fromEntries(Object.entries(bindings).map(([name, value]) => [name, binding(value)]));
+}
+
+/** What wrangler.toml says of the runtime, so that it is said once. */
+async function readCompatibility() {
+  const toml = await readFile(new URL("wrangler.toml", root), "utf8");
+  const value = (key) => JSON.parse(toml.match(new RegExp(`^${key} = (.*)$`, "m"))[1]);
+  return { compatibilityDate: value("compatibility_date"), compatibilityFlags: value("compatibility_flags") };
+}
