@@ -9,8 +9,8 @@ use lexopt::{Arg, ValueExt};
 use serde_json::json;
 
 use crate::build;
-use crate::error::{Context, Result};
-use crate::process::{Errors, Server};
+use crate::error::{Context, Error, Result};
+use crate::process::{self, Errors, Server};
 use crate::report::{self, Tally};
 use crate::serve::{self, Settings};
 use crate::setup;
@@ -50,8 +50,23 @@ fn all_steps(workspace: &Workspace) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
+/// Bans, licences, sources and advisories; needs `cargo deny` and the network.
+pub(crate) fn deny(workspace: &Workspace) -> Result {
+    if !has_deny(workspace) {
+        return Err(Error::new(
+            "cargo-deny is needed: cargo install cargo-deny --locked",
+        ));
+    }
+    process::run(workspace, "cargo deny", &mut workspace.cargo(&["deny", "check"]))
+}
+
+fn has_deny(workspace: &Workspace) -> bool {
+    let asked = workspace.cargo(&["deny", "--version"]).output();
+    asked.is_ok_and(|output| output.status.success())
+}
+
 fn source_steps(workspace: &Workspace) -> Vec<Step> {
-    vec![
+    let mut steps = vec![
         check("format", workspace.cargo(&["fmt", "--all", "--check"])),
         clippy(workspace, &["-p", "leeward", "--all-targets"]),
         clippy(workspace, &["-p", "leeward-sync", "--all-targets"]),
@@ -64,12 +79,26 @@ fn source_steps(workspace: &Workspace) -> Vec<Step> {
         alone(workspace, "leeward-sync", BARE),
         alone(workspace, "leeward-sync", WASM),
         check("documentation", documentation(workspace)),
-    ]
+    ];
+    if has_deny(workspace) {
+        let offline = workspace.cargo(&["deny", "check", "bans", "licenses", "sources"]);
+        steps.push(check("dependencies", offline));
+    }
+    steps
 }
 
 fn test_steps(workspace: &Workspace) -> Vec<Step> {
     let mut rust = workspace.cargo(&["test", "--no-fail-fast"]);
-    rust.args(["leeward", "leeward-sync", "leeward-tests", "xtask"].map(|package| format!("-p={package}")));
+    rust.args(
+        [
+            "leeward",
+            "leeward-sync",
+            "leeward-wasm",
+            "leeward-tests",
+            "xtask",
+        ]
+        .map(|package| format!("-p={package}")),
+    );
     vec![
         tests("Rust tests", rust, report::cargo),
         call("build the npm package", build::npm),
@@ -77,6 +106,9 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         node_tests("tests/js", 20),
         node_tests("tests/js", 24),
         node_tests("tests/worker", 24),
+        behaviour(workspace, "node", 20),
+        behaviour(workspace, "node", 24),
+        behaviour(workspace, "worker", 24),
         Step::new("conformance", conformance),
     ]
 }
@@ -99,6 +131,19 @@ fn documentation(workspace: &Workspace) -> Command {
     command
 }
 
+/// The behaviour suite on a host that is another process.
+fn behaviour(workspace: &Workspace, target: &str, node: u8) -> Step {
+    let mut suite = workspace.cargo(&["run", "-p", "leeward-tests", "--bin", "behaviour", "--"]);
+    suite
+        .args(["--target", target, "--node"])
+        .arg(workspace.node_path(node));
+    tests(
+        format!("behaviour on {target}, Node {node}"),
+        suite,
+        report::driver,
+    )
+}
+
 /// The official suite, cold and warm, through the worker in front of the test authority.
 fn conformance(workspace: &Workspace, log: &Path) -> Result<Tally> {
     let mut authority = workspace.node_server("tests/authority/server.mjs");
@@ -109,8 +154,14 @@ fn conformance(workspace: &Workspace, log: &Path) -> Result<Tally> {
         Errors::Logged,
     )?;
     let token = serve::random_token()?;
-    // `live`: with the default, `through`, each call would be a write and make what was stored stale.
-    let config = json!({ "authority": authority.url(), "policy": [{ "tool": "*", "rule": "live" }] });
+    // A hit has no progress to report. `live` for the rest: by default each call would be a write and make what
+    // was stored stale.
+    let policy = json!([
+        { "tool": "test_tool_with_progress", "rule": "live" },
+        { "tool": "test_*", "rule": "cache; max-age=60" },
+        { "tool": "*", "rule": "live" },
+    ]);
+    let config = json!({ "authority": authority.url(), "policy": policy });
     let settings = Settings {
         port: 0,
         config,

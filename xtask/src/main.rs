@@ -38,6 +38,7 @@ cargo xtask <command>
       --port N                 where the worker listens (8787)
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
   ci                         what CI runs: checks, tests, `run --once`
+  deny                       bans, licences, sources and advisories of all dependencies (needs cargo-deny)
 ";
 
 fn main() -> ExitCode {
@@ -66,6 +67,7 @@ fn dispatch() -> Result<ExitCode> {
         "run" => run::command(&workspace, args),
         "test" => ci::test(&workspace, args),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
+        "deny" => no_more(args).and_then(|()| ci::deny(&workspace)).map(done),
         "help" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -62,8 +62,8 @@ impl Workspace {
         command
     }
 
-    /// `script` under the Node of that major version which `setup` brought.
-    pub(crate) fn node(&self, major: u8, script: impl Into<OsString>) -> Command {
+    /// The Node of that major version which `setup` brought.
+    pub(crate) fn node_path(&self, major: u8) -> PathBuf {
         let os = if cfg!(target_os = "macos") {
             "darwin"
         } else {
@@ -74,8 +74,12 @@ impl Workspace {
         } else {
             "x64"
         };
-        let mut command =
-            self.command(self.path(&format!("tests/node_modules/node{major}-{os}-{cpu}/bin/node")));
+        self.path(&format!("tests/node_modules/node{major}-{os}-{cpu}/bin/node"))
+    }
+
+    /// `script` under that Node.
+    pub(crate) fn node(&self, major: u8, script: impl Into<OsString>) -> Command {
+        let mut command = self.command(self.node_path(major));
         command.arg(script.into()).env("WRANGLER_SEND_METRICS", "false");
         command
     }
