@@ -71,7 +71,7 @@ pub struct Ticket(pub u64);
 pub struct FlightId(pub u64);
 
 /// An HTTP request that the host is to send. Redirects must not be followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// `POST` or `DELETE`.
     pub method: &'static str,
@@ -81,6 +81,16 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// The whole body; empty for `DELETE`.
     pub body: Vec<u8>,
+}
+
+impl core::fmt::Debug for HttpRequest {
+    /// Neither header values, which hold credentials, nor the body, nor the query.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which host-registered item a [`Output::CallLocal`] is for.

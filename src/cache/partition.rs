@@ -10,7 +10,7 @@ use lru::LruCache;
 use super::Seq;
 use crate::border::Millis;
 use crate::dispatch::Caller;
-use crate::limits::MAX_TOOLS;
+use crate::limits::{MAX_NAME_BYTES, MAX_TOOLS};
 use crate::mcp::headers::HeaderParam;
 
 /// What the replica knows about one principal (or the anonymous caller).
@@ -38,7 +38,8 @@ impl Partition {
 
     /// Remembers a tool's header annotations; past [`MAX_TOOLS`] new tools are not remembered.
     pub fn learn(&mut self, name: String, params: Vec<HeaderParam>) {
-        if self.tools.len() < MAX_TOOLS || self.tools.contains_key(&name) {
+        let room = self.tools.len() < MAX_TOOLS || self.tools.contains_key(&name);
+        if room && name.len() <= MAX_NAME_BYTES {
             self.tools.insert(name, params);
         }
     }
@@ -107,6 +108,14 @@ impl Partitions {
     /// The caller's partition if it is still the one with this id.
     pub fn same(&mut self, caller: &Caller, id: u64) -> Option<&mut Partition> {
         self.known.peek_mut(caller).filter(|partition| partition.id == id)
+    }
+
+    /// A write of unknown outcome whose partition was forgotten: its caller stores nothing until `until`.
+    pub fn unsettle(&mut self, caller: &Caller, until: Millis) {
+        self.forgotten.1 = self.forgotten.1.max(until);
+        if let Some(partition) = self.known.peek_mut(caller) {
+            partition.unsettled_until = partition.unsettled_until.max(until);
+        }
     }
 
     /// How many are remembered.

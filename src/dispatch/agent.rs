@@ -64,8 +64,8 @@ pub struct Step {
     pub served: Served,
     /// A trip that the caller must start.
     pub start: Option<(FlightId, Trip)>,
-    /// A flight that nobody waits for any more (a cancelled request): its trip is to be dropped.
-    pub drop: Option<FlightId>,
+    /// A request that its agent gave up: cancel it.
+    pub cancel: Option<Ticket>,
 }
 
 /// What an operator wants to know.

@@ -73,7 +73,8 @@ pub(super) struct Flight {
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     flights: BTreeMap<FlightId, Flight>,
-    by_digest: BTreeMap<u64, FlightId>,
+    /// By partition and digest: a trip's outcome may be one that only its own principal may see.
+    by_digest: BTreeMap<(u64, u64), FlightId>,
     tickets: BTreeMap<Ticket, FlightId>,
     by_ctx: BTreeSet<(Ctx, Ticket)>,
     last_flight: u64,
@@ -93,15 +94,21 @@ impl Flights {
         self.last_flight = self.last_flight.saturating_add(1);
         let id = FlightId(self.last_flight);
         if let Some((digest, _)) = &flight.key {
-            self.by_digest.insert(*digest, id);
+            self.by_digest.insert((flight.partition, *digest), id);
         }
         self.flights.insert(id, flight);
         id
     }
 
     /// The newest trip for a key that started at or after `floor`.
-    pub(super) fn under_way(&self, digest: u64, canonical: &[u8], floor: Seq) -> Option<FlightId> {
-        let id = self.by_digest.get(&digest)?;
+    pub(super) fn under_way(
+        &self,
+        partition: u64,
+        digest: u64,
+        canonical: &[u8],
+        floor: Seq,
+    ) -> Option<FlightId> {
+        let id = self.by_digest.get(&(partition, digest))?;
         let flight = self.flights.get(id)?;
         let same = flight.key.as_ref().is_some_and(|(_, key)| **key == *canonical);
         (same && flight.seq >= floor).then_some(*id)
@@ -141,9 +148,9 @@ impl Flights {
     pub(super) fn remove(&mut self, id: FlightId) -> Option<Flight> {
         let flight = self.flights.remove(&id)?;
         if let Some((digest, _)) = &flight.key
-            && self.by_digest.get(digest) == Some(&id)
+            && self.by_digest.get(&(flight.partition, *digest)) == Some(&id)
         {
-            self.by_digest.remove(digest);
+            self.by_digest.remove(&(flight.partition, *digest));
         }
         for waiter in &flight.waiters {
             self.tickets.remove(&waiter.ticket);
@@ -165,6 +172,10 @@ impl Flights {
             return Some(id);
         }
         None
+    }
+
+    pub(super) fn of(&self, ticket: Ticket) -> Option<FlightId> {
+        self.tickets.get(&ticket).copied()
     }
 
     /// The tickets under a context.

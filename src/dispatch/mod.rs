@@ -107,6 +107,20 @@ impl Core {
         self.flights.leave(ticket)
     }
 
+    /// The flight that a ticket waits for.
+    #[must_use]
+    pub fn flight_of(&self, ticket: Ticket) -> Option<FlightId> {
+        self.flights.of(ticket)
+    }
+
+    /// Whether somebody waits for a flight.
+    #[must_use]
+    pub fn is_awaited(&self, flight: FlightId) -> bool {
+        self.flights
+            .flight(flight)
+            .is_some_and(|flight| !flight.waiters.is_empty())
+    }
+
     /// Forgets all waiters under a context; returns the reads nobody waits for any more.
     pub fn forget(&mut self, ctx: Ctx) -> Vec<FlightId> {
         self.flights

@@ -29,6 +29,8 @@ const SWEEP: usize = 8;
 struct Route {
     partition: u64,
     floor: Seq,
+    /// No write of the caller has an unknown outcome.
+    settled: bool,
     plan: Plan,
     /// `Mcp-Param-*` for the authority.
     headers: Vec<(String, String)>,
@@ -86,7 +88,7 @@ impl Core {
         if message.method == "notifications/cancelled" && request.connection != 0 {
             let id = message.params.raw("requestId").unwrap_or_default();
             let ticket = self.flights.ticket_of(request.connection, id);
-            step.drop = ticket.and_then(|ticket| self.cancel(ticket));
+            step.cancel = ticket;
         }
         step
     }
@@ -109,7 +111,7 @@ impl Core {
                 serial: None,
             }));
         }
-        let route = self.route(request, &asked)?;
+        let route = self.route(now, request, &asked)?;
         if let Some(parts) = self.own_answer(&asked, &route)? {
             let provenance = Provenance::new(State::Local);
             let ttl = asked.method.is_cacheable().then_some(Millis(0));
@@ -139,8 +141,14 @@ impl Core {
     }
 
     /// Checks `Mcp-Param-*` against what is known of the tool, and asks the policy.
-    fn route(&mut self, request: &Request<'_>, asked: &Asked<'_>) -> Result<Route, Error> {
+    fn route(&mut self, now: Millis, request: &Request<'_>, asked: &Asked<'_>) -> Result<Route, Error> {
         let partition = self.partitions.enter(request.caller);
+        let settled = partition.unsettled_until <= now;
+        if settled && partition.unsettled_until > Millis(0) {
+            // Others may have stored shared answers meanwhile that are older than this caller's own write.
+            partition.unsettled_until = Millis(0);
+            partition.floor = self.seq.advance();
+        }
         let name = asked.name.as_deref().unwrap_or_default();
         let annotations = match asked.method {
             Method::CallTool => partition.tool(name),
@@ -173,6 +181,7 @@ impl Core {
         Ok(Route {
             partition: partition.id,
             floor: partition.floor.max(self.floor),
+            settled,
             plan,
             headers,
             local,
@@ -222,7 +231,7 @@ impl Core {
         let mut prior = State::Miss;
         let mut stale_served = None;
         if let Some(entry) = entry {
-            let valid = entry.seq >= route.floor;
+            let valid = entry.seq >= route.floor && route.settled;
             let fresh = valid && now < entry.expires;
             let revalidate = valid && now < entry.expires + entry.windows.while_revalidate && !request.peek;
             prior = State::Stale;
@@ -258,7 +267,7 @@ impl Core {
             // Served stale: fetch again behind it, once.
             if self
                 .flights
-                .under_way(found.digest, &canonical, route.floor)
+                .under_way(route.partition, found.digest, &canonical, route.floor)
                 .is_some()
                 || self.is_full()
             {
@@ -269,7 +278,7 @@ impl Core {
             return Ok(Step {
                 served,
                 start: Some((flight, trip)),
-                drop: None,
+                cancel: None,
             });
         }
         if prior == State::Stale {
@@ -277,7 +286,10 @@ impl Core {
         } else {
             self.stats.misses += 1;
         }
-        if let Some(flight) = self.flights.under_way(found.digest, &canonical, route.floor) {
+        if let Some(flight) = self
+            .flights
+            .under_way(route.partition, found.digest, &canonical, route.floor)
+        {
             self.check_waiters()?;
             self.stats.collapsed += 1;
             let ticket = self
@@ -326,7 +338,7 @@ impl Core {
         Ok(Step {
             served: Served::Wait(ticket),
             start: Some((flight, trip)),
-            drop: None,
+            cancel: None,
         })
     }
 
@@ -381,7 +393,7 @@ impl Step {
         Self {
             served,
             start: None,
-            drop: None,
+            cancel: None,
         }
     }
 }

@@ -38,7 +38,12 @@ impl Core {
             self.stale_after_write(now.mono, &flight, unknown);
         }
         match outcome {
-            Err(trip) => self.failed(now.mono, flight, trip, sink),
+            Err(trip) => {
+                if let Some(credential) = &trip.credential {
+                    self.take_credential(&flight, credential.clone());
+                }
+                self.failed(now.mono, flight, trip, sink);
+            }
             Ok(answer) => {
                 self.take_note(&flight, &answer);
                 match answer.body {
@@ -60,7 +65,12 @@ impl Core {
                 }
             }
             // The partition was forgotten meanwhile: nobody can tell whose view this concerns.
-            None => self.floor = seq,
+            None => {
+                self.floor = seq;
+                if unknown {
+                    self.partitions.unsettle(&flight.caller, now + SETTLE);
+                }
+            }
         }
     }
 
@@ -69,14 +79,20 @@ impl Core {
         if !flight.forwarded {
             return;
         }
+        self.take_credential(flight, answer.credential.clone());
         let Some(partition) = self.partitions.same(&flight.caller, flight.partition) else {
             return;
         };
-        if partition.takes_credential(answer.credential.clone()) {
-            partition.floor = self.seq.advance();
-        }
         for (name, params) in &answer.learned {
             partition.learn(name.clone(), params.clone());
+        }
+    }
+
+    fn take_credential(&mut self, flight: &Flight, credential: Option<String>) {
+        if let Some(partition) = self.partitions.same(&flight.caller, flight.partition)
+            && partition.takes_credential(credential)
+        {
+            partition.floor = self.seq.advance();
         }
     }
 
@@ -95,9 +111,12 @@ impl Core {
         if detail.is_some_and(|detail| self.answer_stale(now, &flight, detail, sink)) {
             return;
         }
-        if let (Code::AuthorityAuthRequired, Some((digest, _))) = (trip.error.code, &flight.key) {
-            // An authoritative word: not served stale later either (2026-07-28, Caching).
-            self.store.remove(*digest);
+        if trip.error.code == Code::AuthorityAuthRequired {
+            // An authoritative word: nothing that the credential brought is served any more.
+            match self.partitions.same(&flight.caller, flight.partition) {
+                Some(partition) => partition.floor = self.seq.advance(),
+                None => self.invalidate(),
+            }
         }
         let status = trip.error.code.http();
         for waiter in &flight.waiters {
@@ -179,7 +198,9 @@ impl Core {
         let parts = match Parts::parse(raw) {
             Some(parts) if valid || !parts.complete => parts,
             _ => {
-                let code = if flight.forwarded {
+                let code = if flight.plan.write {
+                    Code::UnknownOutcome
+                } else if flight.forwarded {
                     Code::AuthorityInvalid
                 } else {
                     Code::Internal
@@ -194,6 +215,7 @@ impl Core {
                     TripError {
                         error,
                         detail: String::new(),
+                        credential: None,
                     },
                     sink,
                 );
@@ -251,6 +273,13 @@ impl Core {
             if flight.seq < own.floor.max(self.floor) {
                 return Err("invalidated meanwhile");
             }
+            if self
+                .store
+                .entry(digest, Some(&canonical))
+                .is_some_and(|entry| entry.seq > flight.seq)
+            {
+                return Err("a newer answer is stored");
+            }
             if flight.started < own.unsettled_until {
                 return Err("the outcome of a write is unknown");
             }
@@ -298,7 +327,17 @@ impl Core {
     /// Passes on a notification (raw JSON-RPC message) that the authority sent within a trip: progress and log
     /// messages; others are ignored. The progress token toward the authority is always the flight's number.
     pub fn relay(&mut self, flight: FlightId, raw: &str, sink: &mut dyn Sink) {
-        let (Some(message), Some(under_way)) = (notification(raw), self.flights.flight(flight)) else {
+        let Some(message) = notification(raw) else { return };
+        if matches!(
+            &*message.method,
+            "notifications/tools/list_changed"
+                | "notifications/prompts/list_changed"
+                | "notifications/resources/list_changed"
+                | "notifications/resources/updated"
+        ) {
+            self.invalidate();
+        }
+        let Some(under_way) = self.flights.flight(flight) else {
             return;
         };
         let waiters = under_way.waiters.iter();

@@ -68,6 +68,8 @@ pub struct TripError {
     pub error: Error,
     /// For logs only; may hold an authority's or a host's words, never a credential.
     pub detail: String,
+    /// As [`Answer::credential`]; `None` if the trip failed before it had one.
+    pub credential: Option<Option<String>>,
 }
 
 /// Takes what the core has to say while it settles: replies in order, and events.

@@ -42,6 +42,8 @@ struct Context {
     flights: BTreeSet<FlightId>,
     waiting: BTreeSet<Ticket>,
     outputs: usize,
+    /// Silent for a whole lease: the next end of its lease is its own.
+    late: bool,
     /// Named to the host as woken since it last polled.
     named: bool,
 }
@@ -87,6 +89,14 @@ impl Desk {
         let (Some(lease), Some(context)) = (self.lease, self.contexts.get_mut(&ctx)) else {
             return;
         };
+        context.late = false;
+        self.extend(ctx, lease);
+    }
+
+    fn extend(&mut self, ctx: Ctx, lease: Millis) {
+        let Some(context) = self.contexts.get_mut(&ctx) else {
+            return;
+        };
         let until = self.now + lease;
         let Some(before) = context.until.filter(|before| *before != until) else {
             return;
@@ -105,6 +115,19 @@ impl Desk {
             .first()
             .filter(|(until, _)| *until <= self.now)
             .map(|(_, ctx)| *ctx)
+    }
+
+    /// A context whose lease has ended for the first time may only be late (the whole host may have been frozen):
+    /// it gets another one. Returns the flights it owns; `None` if it was late already.
+    pub(crate) fn spare(&mut self, ctx: Ctx) -> Option<Vec<FlightId>> {
+        let lease = self.lease?;
+        let context = self.contexts.get_mut(&ctx)?;
+        if core::mem::replace(&mut context.late, true) {
+            return None;
+        }
+        let owned = context.flights.iter().copied().collect();
+        self.extend(ctx, lease);
+        Some(owned)
     }
 
     /// Whether a request of `ctx` may wait here.

@@ -130,39 +130,25 @@ impl Replica {
         let ctx = request.ctx;
         self.enter(now, ctx);
         self.seed.request(|asked| self.desk.knows(asked));
-        let room = self.desk.has_room(ctx);
-        let served = if room || request.peek {
-            let step = self.core.serve(now, request, out);
-            if let Some(flight) = step.drop {
-                self.end(flight);
-            }
-            if let Served::Wait(ticket) = step.served {
-                self.desk.wait(ctx, ticket);
-            }
-            if let Some((flight, trip)) = step.start {
-                let cargo = match trip {
-                    Trip::Forward(forward) => Cargo::Forward(Arc::new(forward)),
-                    Trip::Local(call) => Cargo::Local(call),
-                };
-                self.start(flight, ctx, cargo);
-            }
-            step.served
-        } else {
-            match self
-                .core
-                .serve(
-                    now,
-                    Request {
-                        peek: true,
-                        ..request
-                    },
-                    out,
-                )
-                .served
-            {
-                Served::Absent => refuse(request.message, out),
-                served => served,
-            }
+        // Without room for another context only what needs no waiting is answered.
+        let peek = request.peek || !self.desk.has_room(ctx);
+        let step = self.core.serve(now, Request { peek, ..request }, out);
+        if let Some(ticket) = step.cancel {
+            self.cancel(ticket);
+        }
+        if let Served::Wait(ticket) = step.served {
+            self.desk.wait(ctx, ticket);
+        }
+        if let Some((flight, trip)) = step.start {
+            let cargo = match trip {
+                Trip::Forward(forward) => Cargo::Forward(Arc::new(forward)),
+                Trip::Local(call) => Cargo::Local(call),
+            };
+            self.start(flight, ctx, cargo);
+        }
+        let served = match step.served {
+            Served::Absent if !request.peek => refuse(request.message, out),
+            served => served,
         };
         self.run(now);
         served
@@ -260,7 +246,10 @@ impl Replica {
     /// Ends what has run out: contexts, then timers.
     fn expire(&mut self, now: Now) {
         while let Some(ctx) = self.desk.expired() {
-            self.leave(now, ctx);
+            match self.desk.spare(ctx) {
+                Some(owned) => owned.into_iter().for_each(|id| self.hand_over(id, ctx)),
+                None => self.leave(now, ctx),
+            }
         }
         self.executor.fire(self.clock.now());
     }
@@ -298,10 +287,33 @@ impl Replica {
     }
 
     fn cancel(&mut self, ticket: Ticket) {
+        let waited_for = self.core.flight_of(ticket);
         if let Some(flight) = self.core.cancel(ticket) {
             self.end(flight);
+        } else if let Some(id) = waited_for.filter(|id| !self.core.is_awaited(*id))
+            && self.flights.get(&id).is_some_and(|flight| !flight.sent.is_set())
+        {
+            // A write that nobody has yet: its caller will take it for not done.
+            self.end(id);
+            self.core.abandon(id);
         }
         self.desk.cancel(ticket);
+    }
+
+    /// A context is late: a read that others wait for does not wait for it, nor do others for what it has to
+    /// find out.
+    fn hand_over(&mut self, id: FlightId, from: Ctx) {
+        let heir = self.core.heir(id, from);
+        let movable = |flight: &Flight| match heir {
+            Some(_) => !(flight.cargo.is_write() && flight.sent.is_set()),
+            None => !flight.sent.is_set(),
+        };
+        if self.flights.get(&id).is_some_and(movable)
+            && let Some(flight) = self.end(id)
+        {
+            let heir = heir.unwrap_or(from);
+            self.start(id, heir, flight.cargo);
+        }
     }
 
     /// A context is gone: its outputs and tickets are forgotten; each flight it owned goes to an heir if it may

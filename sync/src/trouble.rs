@@ -188,6 +188,7 @@ impl Trouble {
             return TripError {
                 error: Error::new(Code::UnknownOutcome, message),
                 detail,
+                credential: None,
             };
         }
         let mut error = Error::new(self.code, self.message);
@@ -195,6 +196,7 @@ impl Trouble {
         TripError {
             error,
             detail: cut_text(&self.detail),
+            credential: None,
         }
     }
 }

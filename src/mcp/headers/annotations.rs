@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 
 use super::HeaderParam;
 use crate::json::{Members, elements, is_object, string};
-use crate::limits::{MAX_DEPTH, MAX_HEADER_NAME_BYTES, MAX_HEADER_PARAMS, MAX_SCHEMA_MEMBERS};
+use crate::limits::{
+    MAX_DEPTH, MAX_HEADER_NAME_BYTES, MAX_HEADER_PARAMS, MAX_NAME_BYTES, MAX_SCHEMA_MEMBERS,
+};
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -57,9 +59,11 @@ const MAPS: [&str; 5] = [
 /// [`MAX_SCHEMA_MEMBERS`] members and duplicate members.
 pub fn annotations(input_schema: &str) -> Result<Vec<HeaderParam>, &'static str> {
     let mut found: Vec<HeaderParam> = Vec::new();
+    let mut names: Vec<Name> = Vec::new();
+    let mut path_bytes = 0_usize;
     let mut pending = Vec::from([Node {
         raw: input_schema.trim(),
-        path: Vec::new(),
+        path: None,
         reachable: true,
         depth: 1,
     }]);
@@ -73,7 +77,11 @@ pub fn annotations(input_schema: &str) -> Result<Vec<HeaderParam>, &'static str>
         if is_object(node.raw) {
             let members = object(node.raw)?;
             if let Some(raw) = members.raw(ANNOTATION) {
-                let param = annotation(raw, &members, &node)?;
+                let param = annotation(raw, &members, &node, &names)?;
+                path_bytes += param.path.iter().map(String::len).sum::<usize>();
+                if path_bytes > MAX_NAME_BYTES {
+                    return Err("the names on the way to x-mcp-header are too long");
+                }
                 if found.iter().any(|known| known.header == param.header) {
                     return Err("x-mcp-header is not unique (names must differ in more than case)");
                 }
@@ -82,7 +90,7 @@ pub fn annotations(input_schema: &str) -> Result<Vec<HeaderParam>, &'static str>
                 }
                 found.push(param);
             }
-            children(&node, &members, &mut pending)?;
+            children(&node, &members, &mut names, &mut pending)?;
         } else if let Some(list) = elements(node.raw) {
             pending.extend(list.into_iter().rev().map(|raw| node.below(raw)));
         }
@@ -90,11 +98,17 @@ pub fn annotations(input_schema: &str) -> Result<Vec<HeaderParam>, &'static str>
     Ok(found)
 }
 
+/// A property's name, and where the one before it stands: each name is kept once, however many lie below it.
+struct Name {
+    text: String,
+    before: Option<usize>,
+}
+
 /// A schema, or an array of schemas, that is still to be read.
 struct Node<'a> {
     raw: &'a str,
-    /// Property names from the root; only kept while `reachable`.
-    path: Vec<String>,
+    /// The last property name on the way from the root; only kept while `reachable`.
+    path: Option<usize>,
     /// Whether the way from the root leads through `properties` alone.
     reachable: bool,
     /// 1 for the root.
@@ -106,19 +120,20 @@ impl<'a> Node<'a> {
     fn below(&self, raw: &'a str) -> Self {
         Self {
             raw,
-            path: Vec::new(),
+            path: None,
             reachable: false,
             depth: self.depth + 1,
         }
     }
 
-    fn property(&self, name: &str, raw: &'a str) -> Self {
-        let mut path = Vec::new();
-        if self.reachable {
-            path.reserve_exact(self.path.len() + 1);
-            path.extend(self.path.iter().cloned());
-            path.push(name.into());
-        }
+    fn property(&self, name: &str, raw: &'a str, names: &mut Vec<Name>) -> Self {
+        let path = self.reachable.then(|| {
+            names.push(Name {
+                text: name.into(),
+                before: self.path,
+            });
+            names.len() - 1
+        });
         Self {
             raw,
             path,
@@ -142,8 +157,13 @@ fn object(raw: &str) -> Result<Members<'_>, &'static str> {
     Ok(members)
 }
 
-fn annotation(raw: &str, schema: &Members<'_>, node: &Node<'_>) -> Result<HeaderParam, &'static str> {
-    if !node.reachable || node.path.is_empty() {
+fn annotation(
+    raw: &str,
+    schema: &Members<'_>,
+    node: &Node<'_>,
+    names: &[Name],
+) -> Result<HeaderParam, &'static str> {
+    if !node.reachable || node.path.is_none() {
         return Err("x-mcp-header stands where no chain of properties alone leads");
     }
     let name = string(raw).ok_or("x-mcp-header is not a string")?;
@@ -159,10 +179,27 @@ fn annotation(raw: &str, schema: &Members<'_>, node: &Node<'_>) -> Result<Header
     match schema.string("type").as_deref() {
         Some("string" | "integer" | "boolean") => Ok(HeaderParam {
             header: name.to_ascii_lowercase(),
-            path: node.path.clone(),
+            path: path(node, names)?,
         }),
         _ => Err("x-mcp-header is on a parameter that is not of type string, integer or boolean"),
     }
+}
+
+/// The property names from the root.
+fn path(node: &Node<'_>, names: &[Name]) -> Result<Vec<String>, &'static str> {
+    let mut path = Vec::new();
+    let mut bytes = 0_usize;
+    let mut at = node.path;
+    while let Some(name) = at.and_then(|at| names.get(at)) {
+        bytes += name.text.len();
+        if bytes > MAX_NAME_BYTES {
+            return Err("the names on the way to x-mcp-header are too long");
+        }
+        path.push(name.text.clone());
+        at = name.before;
+    }
+    path.reverse();
+    Ok(path)
 }
 
 /// RFC 9110, section 5.6.2.
@@ -174,6 +211,7 @@ fn is_tchar(byte: u8) -> bool {
 fn children<'a>(
     node: &Node<'a>,
     members: &Members<'a>,
+    names: &mut Vec<Name>,
     pending: &mut Vec<Node<'a>>,
 ) -> Result<(), &'static str> {
     let from = pending.len();
@@ -184,7 +222,7 @@ fn children<'a>(
             }
             for (name, schema) in object(raw)?.iter() {
                 pending.push(if keyword == "properties" {
-                    node.property(name, schema)
+                    node.property(name, schema, names)
                 } else {
                     node.below(schema)
                 });

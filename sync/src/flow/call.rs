@@ -11,25 +11,31 @@ use alloc::vec::Vec;
 
 use leeward::Millis;
 use leeward::border::{FlightId, HttpRequest};
-use leeward::dispatch::{Answer, Body, Forward};
+use leeward::dispatch::{Answer, Body, Forward, TripError};
 use leeward::json::Members;
 use leeward::mcp::{headers, names};
 
 use super::http::{Received, Rules, exchange, post};
 use super::learn::{Learned, learn};
+use super::message::Response;
 use super::{Secret, Trip, Upstream, era, grant, message, session, within};
 use crate::exec::{Io, Outcome, Sent};
 use crate::link::{Era, Key};
 use crate::trouble::Trouble;
 
+/// The discovery of an authority without one: any of the three may turn out empty.
+const UNDISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{},"prompts":{}},"ttlMs":0,"cacheScope":"private"}"#;
+
 /// The trip, ended by its timeout at the latest.
 pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> Outcome {
     let timer = io.timer(upstream.timeout);
+    let mut identity = None;
     let outcome = within(timer, async {
         if upstream.url.is_none() {
             return Err(Trouble::unconfigured());
         }
         let credential = grant(&mut io, &upstream, &forward).await?;
+        identity = Some(credential.identity.clone());
         let mut trip = Trip {
             io: &mut io,
             upstream: &upstream,
@@ -41,7 +47,10 @@ pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forwar
     })
     .await;
     let outcome = outcome.unwrap_or_else(|| Err(Trouble::timeout()));
-    outcome.map_err(|trouble| trouble.into_error(forward.write && sent.is_set()))
+    outcome.map_err(|trouble| TripError {
+        credential: identity,
+        ..trouble.into_error(forward.write && sent.is_set())
+    })
 }
 
 impl Trip<'_> {
@@ -62,12 +71,21 @@ impl Trip<'_> {
         }
     }
 
+    /// Some authorities lack `server/discover`; agents may not, so they get the least that is sure.
+    fn discovered(&self, body: Body, code: Option<i64>) -> Body {
+        if self.forward.method == "server/discover" && code == Some(-32601) {
+            return Body::Result(UNDISCOVERED.into());
+        }
+        body
+    }
+
     async fn run(&mut self) -> Result<Answer, Trouble> {
         let mut again = true;
         loop {
             let (era, number, found) = era::detect(self).await?;
             if let Some(received) = found {
-                return Ok(self.answer(received.response.body, Vec::new()));
+                let Response { body, code, .. } = received.response;
+                return Ok(self.answer(self.discovered(body, code), Vec::new()));
             }
             let (outcome, wrong_era) = match era {
                 Era::Modern => self.modern().await,
@@ -116,7 +134,8 @@ impl Trip<'_> {
                     continue;
                 }
             }
-            let answer = self.answer(received.response.body, learned.unwrap_or_default());
+            let body = self.discovered(received.response.body, received.response.code);
+            let answer = self.answer(body, learned.unwrap_or_default());
             return (Ok(answer), wrong_era);
         }
     }

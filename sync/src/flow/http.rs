@@ -98,9 +98,10 @@ pub(super) async fn exchange(
         events(io, &mut body, id, &rules).await
     };
     if !(200..=299).contains(&status) {
-        let error = found
-            .ok()
-            .filter(|response| response.code.is_some() && (status != 403 || response.ours));
+        let error = found.ok().filter(|response| {
+            // Without our id it may be a gateway's, who knows not what became of the request.
+            response.code.is_some() && (response.ours || !matches!(status, 403 | 500..))
+        });
         let response = error.ok_or_else(|| refused(false))?;
         return Ok(Received {
             status,

@@ -156,7 +156,10 @@ fn works_without_discovery_and_without_sessions() {
         rig.host.methods(),
         ["server/discover", "initialize", "resources/read"]
     );
-    assert_eq!(error_of(rig.call(discover())), -32601);
+    // Agents may rely on it, so they get the least that is sure.
+    let discovered = result_of(rig.call(discover()));
+    assert_eq!(discovered["supportedVersions"], json!(["2026-07-28"]));
+    assert_eq!(discovered["ttlMs"], json!(0));
     assert_eq!(rig.host.seen.len(), 4);
 }
 

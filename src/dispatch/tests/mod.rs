@@ -1,5 +1,9 @@
 //! The core alone: no authority, no executor, time by hand.
 
+extern crate std;
+
+mod guards;
+
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -64,6 +68,7 @@ fn broken(code: Code) -> Result<Answer, TripError> {
     Err(TripError {
         error: Error::new(code, "no"),
         detail: String::new(),
+        credential: None,
     })
 }
 
@@ -310,10 +315,10 @@ fn the_last_waiter_ends_a_read_but_never_a_write() {
     let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#;
     bench.ask(&ann(), 1, &call(7, "get_y", "{}"));
     assert!(
-        bench.ask_on(2, &ann(), 1, cancelled).0.drop.is_none(),
+        bench.ask_on(2, &ann(), 1, cancelled).0.cancel.is_none(),
         "not another connection's request"
     );
-    assert!(bench.ask(&ann(), 1, cancelled).0.drop.is_some());
+    assert!(bench.ask(&ann(), 1, cancelled).0.cancel.is_some());
 }
 
 #[test]
