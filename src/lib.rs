@@ -17,6 +17,7 @@ pub mod limits;
 pub mod mcp;
 pub mod policy;
 pub mod provenance;
+pub mod table;
 
 pub use border::{Ctx, Failure, Input, Millis, Now, OpId, Output, Reply, Ticket};
 pub use config::Config;

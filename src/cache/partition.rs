@@ -1,6 +1,5 @@
 //! Partitions: what one principal shares with nobody.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::BuildHasherDefault;
@@ -12,6 +11,7 @@ use crate::border::Millis;
 use crate::dispatch::Caller;
 use crate::limits::{MAX_NAME_BYTES, MAX_TOOLS};
 use crate::mcp::headers::HeaderParam;
+use crate::table::Names;
 
 /// What the replica knows about one principal (or the anonymous caller).
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Partition {
     /// The credential that the authority last got; `None` before the first answer.
     pub credential: Option<Option<String>>,
     /// Header annotations of the authority's tools, as last seen in `tools/list`.
-    tools: BTreeMap<String, Vec<HeaderParam>>,
+    tools: Names<Vec<HeaderParam>>,
 }
 
 impl Partition {
@@ -38,7 +38,7 @@ impl Partition {
 
     /// Remembers a tool's header annotations; past [`MAX_TOOLS`] new tools are not remembered.
     pub fn learn(&mut self, name: String, params: Vec<HeaderParam>) {
-        let room = self.tools.len() < MAX_TOOLS || self.tools.contains_key(&name);
+        let room = self.tools.len() < MAX_TOOLS || self.tools.has(&name);
         if room && name.len() <= MAX_NAME_BYTES {
             self.tools.insert(name, params);
         }
@@ -100,7 +100,7 @@ impl Partitions {
                 floor,
                 unsettled_until,
                 credential: None,
-                tools: BTreeMap::new(),
+                tools: Names::new(),
             }
         })
     }

@@ -1,7 +1,6 @@
 //! The entries, their ledger of bytes, and expiry.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::hash::{BuildHasherDefault, Hasher};
 
@@ -11,6 +10,7 @@ use super::entry::{Entry, Windows};
 use super::{Digests, Key, Seq};
 use crate::border::Millis;
 use crate::mcp::result::Parts;
+use crate::table::{Map, Set};
 
 /// Entries under keyed digests, least recently used first to go. The budget is bytes: what [`Entry::bytes`]
 /// says, keys and bookkeeping included.
@@ -19,9 +19,9 @@ pub struct Store {
     digests: Option<Digests>,
     entries: LruCache<u64, Entry, BuildHasherDefault<AsIs>>,
     /// Digest of an exact key to digest of its canonical key; at most one per entry.
-    exact: BTreeMap<u64, u64>,
+    exact: Map<u64, u64>,
     /// When entries die, soonest first.
-    deaths: BTreeSet<(Millis, u64)>,
+    deaths: Set<(Millis, u64)>,
     bytes: usize,
     max_bytes: usize,
     evicted: u64,
@@ -44,8 +44,8 @@ impl Store {
         Self {
             digests: None,
             entries: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
-            exact: BTreeMap::new(),
-            deaths: BTreeSet::new(),
+            exact: Map::new(),
+            deaths: Set::new(),
             bytes: 0,
             max_bytes,
             evicted: 0,
@@ -64,7 +64,7 @@ impl Store {
         let digests = self.digests.as_ref()?;
         let exact = key.exact();
         let exact_digest = digests.of(&exact);
-        if let Some(digest) = self.exact.get(&exact_digest).copied() {
+        if let Some(digest) = self.exact.get(exact_digest) {
             let same = |entry: &Entry| entry.exact.as_ref().is_some_and(|(_, stored)| **stored == *exact);
             if self.entries.peek(&digest).is_some_and(same) {
                 self.entries.promote(&digest);
@@ -96,7 +96,7 @@ impl Store {
         };
         let before = entry.bytes();
         if let Some((old, _)) = entry.exact.take() {
-            self.exact.remove(&old);
+            self.exact.remove(old);
         }
         entry.exact = Some((exact_digest, exact));
         self.bytes = self.bytes.saturating_sub(before).saturating_add(entry.bytes());
@@ -161,11 +161,11 @@ impl Store {
             return;
         };
         self.bytes = self.bytes.saturating_sub(entry.bytes());
-        self.deaths.remove(&(entry.dead(), digest));
+        self.deaths.remove((entry.dead(), digest));
         if let Some((exact, _)) = entry.exact
-            && self.exact.get(&exact) == Some(&digest)
+            && self.exact.get(exact) == Some(digest)
         {
-            self.exact.remove(&exact);
+            self.exact.remove(exact);
         }
     }
 
@@ -194,14 +194,14 @@ impl Store {
     /// Drops at most `most` entries that are dead at `now`.
     pub fn sweep(&mut self, now: Millis, most: usize) {
         for _ in 0..most {
-            let Some((dead, digest)) = self.deaths.first().copied() else {
+            let Some((dead, digest)) = self.deaths.first() else {
                 return;
             };
             if dead > now {
                 return;
             }
             self.remove(digest);
-            self.deaths.remove(&(dead, digest));
+            self.deaths.remove((dead, digest));
         }
     }
 

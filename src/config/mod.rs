@@ -12,6 +12,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde_json::value::RawValue;
+
 use crate::error::Error;
 use crate::json;
 use crate::limits::{Limits, MAX_CONFIG_BYTES, MAX_ORIGINS, MAX_PRINCIPAL_BYTES, MAX_RULES, MAX_TOKEN_BYTES};
@@ -93,7 +95,7 @@ impl Config {
             return Err(fail("", &format!("has more than {MAX_CONFIG_BYTES} bytes")));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        if let Err(error) = serde_json::from_str::<&RawValue>(text) {
             return Err(fail("", &format!("is not JSON: {error}")));
         }
         let known = [

@@ -1,7 +1,6 @@
 //! Flights: trips under way, and who waits for each.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -12,6 +11,7 @@ use crate::border::{Ctx, FlightId, Millis, Ticket};
 use crate::cache::Seq;
 use crate::mcp::meta::LogLevel;
 use crate::provenance::State;
+use crate::table::{Map, Set, Table};
 
 /// To whom an answer is addressed, and in which form.
 #[derive(Clone, Debug)]
@@ -72,11 +72,11 @@ pub(super) struct Flight {
 /// All trips under way, indexed by key, ticket and context.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
-    flights: BTreeMap<FlightId, Flight>,
+    flights: Table<FlightId, Flight>,
     /// By partition and digest: a trip's outcome may be one that only its own principal may see.
-    by_digest: BTreeMap<(u64, u64), FlightId>,
-    tickets: BTreeMap<Ticket, FlightId>,
-    by_ctx: BTreeSet<(Ctx, Ticket)>,
+    by_digest: Map<(u64, u64), FlightId>,
+    tickets: Map<Ticket, FlightId>,
+    by_ctx: Set<(Ctx, Ticket)>,
     last_flight: u64,
     last_ticket: u64,
 }
@@ -108,10 +108,10 @@ impl Flights {
         canonical: &[u8],
         floor: Seq,
     ) -> Option<FlightId> {
-        let id = self.by_digest.get(&(partition, digest))?;
+        let id = self.by_digest.get((partition, digest))?;
         let flight = self.flights.get(id)?;
         let same = flight.key.as_ref().is_some_and(|(_, key)| **key == *canonical);
-        (same && flight.seq >= floor).then_some(*id)
+        (same && flight.seq >= floor).then_some(id)
     }
 
     pub(super) fn wait(
@@ -124,7 +124,7 @@ impl Flights {
     ) -> Ticket {
         self.last_ticket = self.last_ticket.saturating_add(1);
         let ticket = Ticket(self.last_ticket);
-        if let Some(flight) = self.flights.get_mut(&id) {
+        if let Some(flight) = self.flights.get_mut(id) {
             flight.waiters.push(Waiter {
                 ticket,
                 ctx,
@@ -141,31 +141,31 @@ impl Flights {
     }
 
     pub(super) fn flight(&self, id: FlightId) -> Option<&Flight> {
-        self.flights.get(&id)
+        self.flights.get(id)
     }
 
     /// Takes a trip out, with everybody who waits for it.
     pub(super) fn remove(&mut self, id: FlightId) -> Option<Flight> {
-        let flight = self.flights.remove(&id)?;
+        let flight = self.flights.remove(id)?;
         if let Some((digest, _)) = &flight.key
-            && self.by_digest.get(&(flight.partition, *digest)) == Some(&id)
+            && self.by_digest.get((flight.partition, *digest)) == Some(id)
         {
-            self.by_digest.remove(&(flight.partition, *digest));
+            self.by_digest.remove((flight.partition, *digest));
         }
         for waiter in &flight.waiters {
-            self.tickets.remove(&waiter.ticket);
-            self.by_ctx.remove(&(waiter.ctx, waiter.ticket));
+            self.tickets.remove(waiter.ticket);
+            self.by_ctx.remove((waiter.ctx, waiter.ticket));
         }
         Some(flight)
     }
 
     /// Takes a waiter out. Returns the trip, taken out too, if nobody waits for it any more and it is no write.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<FlightId> {
-        let id = self.tickets.remove(&ticket)?;
-        let flight = self.flights.get_mut(&id)?;
+        let id = self.tickets.remove(ticket)?;
+        let flight = self.flights.get_mut(id)?;
         if let Some(at) = flight.waiters.iter().position(|waiter| waiter.ticket == ticket) {
             let waiter = flight.waiters.swap_remove(at);
-            self.by_ctx.remove(&(waiter.ctx, ticket));
+            self.by_ctx.remove((waiter.ctx, ticket));
         }
         if flight.waiters.is_empty() && !flight.plan.write {
             self.remove(id);
@@ -175,14 +175,14 @@ impl Flights {
     }
 
     pub(super) fn of(&self, ticket: Ticket) -> Option<FlightId> {
-        self.tickets.get(&ticket).copied()
+        self.tickets.get(ticket)
     }
 
     /// The tickets under a context.
     pub(super) fn tickets_of(&self, ctx: Ctx) -> Vec<Ticket> {
         self.by_ctx
             .range((ctx, Ticket(0))..=(ctx, Ticket(u64::MAX)))
-            .map(|(_, ticket)| *ticket)
+            .map(|(_, ticket)| ticket)
             .collect()
     }
 

@@ -16,6 +16,7 @@ use crate::mcp::headers::{HeaderParam, annotations};
 use crate::mcp::meta::push_member;
 use crate::mcp::names::{LEGACY, META_SERVER_INFO, MODERN};
 use crate::mcp::result::Parts;
+use crate::table::Names;
 
 /// The answer of a replica without an authority.
 pub(super) fn without_authority(local: &Local, asked: &Asked<'_>) -> Result<Parts, Error> {
@@ -131,7 +132,7 @@ pub(super) fn tools(parts: &mut Parts, local: &Local, first_page: bool) -> Learn
     for raw in list {
         let Some(tool) = Members::parse(raw) else { continue };
         let Some(name) = tool.string("name") else { continue };
-        if local.tools.contains_key(&*name) {
+        if local.tools.has(&name) {
             continue;
         }
         match annotations(tool.raw("inputSchema").unwrap_or("{}")) {
@@ -160,7 +161,7 @@ pub(super) fn resources(parts: &mut Parts, local: &Local, first_page: bool) {
     let theirs = list.len();
     let hidden = |raw: &&str| {
         let uri = Members::parse(raw).and_then(|resource| resource.string("uri"));
-        uri.is_some_and(|uri| local.resources.contains_key(&*uri))
+        uri.is_some_and(|uri| local.resources.has(&uri))
     };
     let kept: Vec<&str> = list.into_iter().filter(|raw| !hidden(raw)).collect();
     merge(parts, "resources", &kept, theirs, &local.resources, first_page);
@@ -171,7 +172,7 @@ fn merge(
     member: &str,
     kept: &[&str],
     theirs: usize,
-    local: &alloc::collections::BTreeMap<String, Item>,
+    local: &Names<Item>,
     first_page: bool,
 ) {
     let ours = local

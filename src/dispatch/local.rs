@@ -1,13 +1,13 @@
 //! Tools and resources of the host, answered beside the authority's.
 
 use alloc::borrow::ToOwned as _;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use crate::error::{Code, Error};
 use crate::json::Members;
 use crate::limits::{MAX_LOCAL, MAX_NAME_BYTES};
 use crate::policy::{Class, Rule};
+use crate::table::Names;
 
 /// One tool or resource.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(super) struct Item {
 /// What the host registered, by name or URI.
 #[derive(Debug, Default)]
 pub(super) struct Local {
-    pub(super) tools: BTreeMap<String, Item>,
-    pub(super) resources: BTreeMap<String, Item>,
+    pub(super) tools: Names<Item>,
+    pub(super) resources: Names<Item>,
 }
 
 impl Local {
@@ -72,12 +72,7 @@ fn named(item: &Members<'_>, member: &str) -> Result<String, Error> {
     }
 }
 
-fn insert(
-    items: &mut BTreeMap<String, Item>,
-    name: String,
-    definition: &str,
-    rule: Option<&str>,
-) -> Result<(), Error> {
+fn insert(items: &mut Names<Item>, name: String, definition: &str, rule: Option<&str>) -> Result<(), Error> {
     let rule = Rule::parse(rule.unwrap_or("live"))?;
     if rule.class == Class::Deny {
         return Err(
@@ -90,7 +85,7 @@ fn insert(
                 .with("field", "rule"),
         );
     }
-    if items.len() >= MAX_LOCAL && !items.contains_key(&name) {
+    if items.len() >= MAX_LOCAL && !items.has(&name) {
         return Err(Error::new(Code::OverBudget, "too many local tools or resources"));
     }
     items.insert(

@@ -11,7 +11,7 @@ use super::trip::{Answer, Body, Sink, TripError};
 use super::{Core, lists, render};
 use crate::border::{Event, FlightId, Millis, Now, Reply};
 use crate::error::{Code, Error};
-use crate::json::Members;
+use crate::json::{self, Members};
 use crate::mcp::meta::LogLevel;
 use crate::mcp::names::{ERROR_HEADER_MISMATCH, ERROR_MISSING_CAPABILITY, ERROR_UNSUPPORTED_VERSION};
 use crate::mcp::result::{Parts, is_valid, notification};
@@ -161,10 +161,7 @@ impl Core {
     /// The authority answered with an error: it is passed on, and what it disproves is dropped.
     fn refused(&mut self, flight: Flight, error: &str, sink: &mut dyn Sink) {
         let members = Members::parse(error).unwrap_or_default();
-        let code: i64 = members
-            .raw("code")
-            .and_then(|raw| serde_json::from_str(raw).ok())
-            .unwrap_or(-32603);
+        let code = members.raw("code").and_then(json::signed).unwrap_or(-32603);
         // An authoritative word: what is stored under this key may not be served stale after it.
         if let Some((digest, _)) = &flight.key {
             self.store.remove(*digest);

@@ -1,10 +1,10 @@
 //! The members of one JSON object, values left raw.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::limits::MAX_MEMBERS;
@@ -27,12 +27,26 @@ impl<'a> Members<'a> {
     /// The same with a bound of the caller's.
     #[must_use]
     pub fn parse_up_to(text: &'a str, max_members: usize) -> Option<Self> {
-        let mut members: Self = serde_json::from_str(text).ok()?;
-        if members.list.len() > max_members {
-            return None;
+        let mut rest = text;
+        let mut list = Vec::new();
+        sign(&mut rest, b'{')?;
+        if sign(&mut rest, b'}').is_none() {
+            loop {
+                let name = unescaped(&mut rest)?;
+                sign(&mut rest, b':')?;
+                list.push((name, value(&mut rest)?));
+                if list.len() > max_members {
+                    return None;
+                }
+                if sign(&mut rest, b',').is_none() {
+                    break sign(&mut rest, b'}')?;
+                }
+            }
         }
-        members.duplicates = has_duplicates(&members.list);
-        Some(members)
+        past_space(rest).is_empty().then(|| Self {
+            duplicates: has_duplicates(&list),
+            list,
+        })
     }
 
     /// The raw value of a member; the last one, if it is there twice.
@@ -75,67 +89,29 @@ fn has_duplicates(list: &[(Cow<'_, str>, &str)]) -> bool {
     names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut list = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
-                    let value: &RawValue = map.next_value()?;
-                    list.push((key, value.get()));
-                }
-                Ok(Members {
-                    list,
-                    duplicates: false,
-                })
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-/// A string that borrows where it can.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.into())))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
-
 /// The text of a raw JSON string; `None` for any other value.
 #[must_use]
 pub fn string(raw: &str) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Key<'_>>(raw).ok().map(|key| key.0)
+    let mut rest = raw;
+    let text = unescaped(&mut rest)?;
+    past_space(rest).is_empty().then_some(text)
 }
 
 /// A raw JSON integer from 0 to 2^64 - 1; `None` for any other value.
 #[must_use]
 pub fn unsigned(raw: &str) -> Option<u64> {
-    serde_json::from_str(raw).ok()
+    let digits = whole(raw)?;
+    digits
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then_some(digits)?
+        .parse()
+        .ok()
+}
+
+/// A raw JSON integer from -2^63 to 2^63 - 1 (but not `-0`); `None` for any other value.
+#[must_use]
+pub fn signed(raw: &str) -> Option<i64> {
+    whole(raw).filter(|digits| *digits != "-0")?.parse().ok()
 }
 
 /// Whether raw JSON text is an object. The text must already be known to be JSON.
@@ -147,29 +123,115 @@ pub fn is_object(raw: &str) -> bool {
 /// The elements of a raw JSON array, each raw; `None` for any other value.
 #[must_use]
 pub fn elements(raw: &str) -> Option<Vec<&str>> {
-    struct List<'a>(Vec<&'a str>);
-    impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Collect;
-            impl<'de> Visitor<'de> for Collect {
-                type Value = List<'de>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("an array")
-                }
-
-                fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-                    let mut list = Vec::new();
-                    while let Some(value) = seq.next_element::<&RawValue>()? {
-                        list.push(value.get());
-                    }
-                    Ok(List(list))
-                }
+    let mut rest = raw;
+    let mut list = Vec::new();
+    sign(&mut rest, b'[')?;
+    if sign(&mut rest, b']').is_none() {
+        loop {
+            list.push(value(&mut rest)?);
+            if sign(&mut rest, b',').is_none() {
+                break sign(&mut rest, b']')?;
             }
-            deserializer.deserialize_seq(Collect)
         }
     }
-    serde_json::from_str::<List<'_>>(raw).ok().map(|list| list.0)
+    past_space(rest).is_empty().then_some(list)
+}
+
+/// One JSON value without the white space around it; `None` if `text` is not just that.
+#[must_use]
+pub fn whole(text: &str) -> Option<&str> {
+    let mut rest = text;
+    let value = value(&mut rest)?;
+    past_space(rest).is_empty().then_some(value)
+}
+
+/// Takes one value.
+fn value<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let text = past_space(rest);
+    if plain_string(rest).is_some() {
+        return text.get(..text.len() - rest.len());
+    }
+    // Only ever a `RawValue`: to read anything else, `serde_json` brings all that formats floating-point numbers
+    // for its errors, 30 KB of WebAssembly.
+    let mut values = Deserializer::from_str(text).into_iter::<&RawValue>();
+    let value = values.next()?.ok()?;
+    *rest = text.get(values.byte_offset()..)?;
+    Some(value.get())
+}
+
+/// Takes a string; its text.
+fn unescaped<'a>(rest: &mut &'a str) -> Option<Cow<'a, str>> {
+    if let Some(text) = plain_string(rest) {
+        return Some(Cow::Borrowed(text));
+    }
+    let escaped = value(rest)?.strip_prefix('"')?.strip_suffix('"')?;
+    unescape(escaped).map(Cow::Owned)
+}
+
+/// Takes a string without escapes, which most are, and leaves all else; its text.
+fn plain_string<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let text = past_space(rest).strip_prefix('"')?;
+    let end = text
+        .bytes()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+    let (text, after) = text.split_at_checked(end)?;
+    *rest = after.strip_prefix('"')?;
+    Some(text)
+}
+
+/// Takes a sign that stands between values.
+#[inline]
+fn sign(rest: &mut &str, sign: u8) -> Option<()> {
+    let text = past_space(rest);
+    text.bytes().next().filter(|byte| *byte == sign)?;
+    *rest = text.get(1..)?;
+    Some(())
+}
+
+#[inline]
+fn past_space(text: &str) -> &str {
+    // Between the values of a compact text, where there is none, this is all there is to do.
+    if text.bytes().next().is_none_or(|byte| byte > b' ') {
+        return text;
+    }
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
+}
+
+/// The text between the quotes of a valid string; `None` for half a surrogate pair.
+fn unescape(mut rest: &str) -> Option<String> {
+    let mut text = String::new();
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut chars = escape.chars();
+        let c = chars.next()?;
+        rest = chars.as_str();
+        text.push(match c {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let first = code_unit(&mut rest)?;
+                let mut second = 0;
+                if (0xd800..0xdc00).contains(&first) {
+                    rest = rest.strip_prefix("\\u")?;
+                    second = code_unit(&mut rest)?;
+                }
+                char::decode_utf16([first, second]).next()?.ok()?
+            }
+            c => c,
+        });
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// Takes four hexadecimal digits.
+fn code_unit(rest: &mut &str) -> Option<u16> {
+    let (digits, after) = rest.split_at_checked(4)?;
+    *rest = after;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
@@ -196,6 +258,94 @@ mod tests {
                 .unwrap()
                 .has_duplicates()
         );
+    }
+
+    #[test]
+    fn finds_the_ends_of_values() {
+        let raw = r#" [ "],\"\\" , {"}":[{},[ ]],"":"\\"},[],-1.5e+3,true
+            ,null,"\u005d" ] "#;
+        let all = [
+            r#""],\"\\""#,
+            r#"{"}":[{},[ ]],"":"\\"}"#,
+            "[]",
+            "-1.5e+3",
+            "true",
+            "null",
+            r#""\u005d""#,
+        ];
+        assert_eq!(elements(raw).unwrap(), all);
+        let members = Members::parse(all[1]).unwrap();
+        assert_eq!(
+            members.iter().collect::<Vec<_>>(),
+            [("}", "[{},[ ]]"), ("", r#""\\""#)]
+        );
+        assert_eq!(elements(" [ ] ").unwrap(), [""; 0]);
+        for text in [
+            "[1,]", "[,1]", "[1 2]", "[1:2]", "[\"\t\"]", "[01]", "[nul]", "{}", "[] []",
+        ] {
+            assert!(elements(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unescapes_as_serde_json_does() {
+        let texts = [
+            r#"\"\\\/\b\f\n\r\t"#,
+            r"\u0000\u00e9\uD83d\uDE00x",
+            "é\u{7f}😀",
+            r"\n",
+            r"a\u0041",
+            r"\ud800",
+            r"\udc00",
+            r"\ud800\ud800",
+            r"\ud800x",
+            r"\ud800\n",
+            r"\ud83d\ude0",
+            r"\u+123",
+            r"\x",
+            "\\",
+        ];
+        for text in texts {
+            let raw = alloc::format!(" \"{text}\"\n");
+            let expected = serde_json::from_str::<String>(&raw).ok();
+            assert_eq!(string(&raw).map(Cow::into_owned), expected, "{raw}");
+            let named = alloc::format!("{{{raw}:0}}");
+            let name = Members::parse(&named)
+                .map(|members| members.iter().map(|(name, _)| String::from(name)).collect());
+            assert_eq!(name, expected, "{named}");
+        }
+        assert!(matches!(string(r#""plain""#), Some(Cow::Borrowed("plain"))));
+        for raw in ["", "1", "null", "\"", "\"a\"b\"", "\"\n\""] {
+            assert!(string(raw).is_none(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn reads_integers_as_serde_json_does() {
+        let numbers = [
+            "0",
+            "-0",
+            "7",
+            "-7",
+            " 12 ",
+            "+1",
+            "01",
+            "1.0",
+            "1e3",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "",
+            "-",
+            "\"1\"",
+        ];
+        for raw in numbers {
+            assert_eq!(unsigned(raw), serde_json::from_str(raw).ok(), "{raw}");
+            assert_eq!(signed(raw), serde_json::from_str(raw).ok(), "{raw}");
+        }
     }
 
     #[test]

@@ -6,6 +6,12 @@ use core::fmt::Write as _;
 /// Appends `text` as a JSON string.
 pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
+    let is_plain = |byte| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    if text.bytes().all(is_plain) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

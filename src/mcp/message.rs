@@ -5,10 +5,8 @@
 
 use alloc::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::error::{Code, Error};
-use crate::json::Members;
+use crate::json::{self, Members};
 use crate::limits::MAX_ID_BYTES;
 
 /// One JSON-RPC 2.0 message (2026-07-28, Base Protocol, Messages).
@@ -46,7 +44,7 @@ impl<'a> Message<'a> {
         let text = core::str::from_utf8(bytes)
             .map_err(|_| anonymous(Code::ParseError, "the message is not UTF-8"))?;
         let Some(members) = Members::parse(text) else {
-            return Err(if serde_json::from_str::<&RawValue>(text).is_ok() {
+            return Err(if json::whole(text).is_some() {
                 anonymous(
                     Code::InvalidRequest,
                     "the message is not one JSON-RPC object (batches are not taken)",

@@ -5,12 +5,12 @@
 //! Every look-up, removal and scan goes through an index. Expiry is only *found* here; its consequences are the
 //! replica's ([`crate::Replica`]).
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
 
 use leeward::border::{Event, FlightId};
 use leeward::limits::{MAX_CONTEXTS, MAX_OUTPUTS};
+use leeward::table::{Map, Set, Table};
 use leeward::{Ctx, Millis, Output, Reply, Ticket};
 
 /// Where a queued output stands.
@@ -19,17 +19,17 @@ pub(crate) type Place = (Ctx, u64);
 /// See the module.
 pub(crate) struct Desk {
     lease: Option<Millis>,
-    contexts: BTreeMap<Ctx, Context>,
-    outputs: BTreeMap<Place, Output>,
+    contexts: Table<Ctx, Context>,
+    outputs: Table<Place, Output>,
     /// Queued replies by ticket.
-    replies: BTreeSet<(Ticket, u64, Ctx)>,
+    replies: Map<(Ticket, u64), Ctx>,
     /// Tickets of contexts other than [`Ctx::SHARED`], which always counts as waiting.
-    tickets: BTreeMap<Ticket, Ctx>,
+    tickets: Map<Ticket, Ctx>,
     /// Ends of leases.
-    leases: BTreeSet<(Millis, Ctx)>,
+    leases: Set<(Millis, Ctx)>,
     /// Ends of the leases of contexts that own flights.
-    owners: BTreeSet<(Millis, Ctx)>,
-    woken: BTreeSet<Ctx>,
+    owners: Set<(Millis, Ctx)>,
+    woken: Set<Ctx>,
     current: Ctx,
     now: Millis,
     next: u64,
@@ -39,8 +39,8 @@ pub(crate) struct Desk {
 struct Context {
     /// End of the lease, if contexts have one.
     until: Option<Millis>,
-    flights: BTreeSet<FlightId>,
-    waiting: BTreeSet<Ticket>,
+    flights: Set<FlightId>,
+    waiting: Set<Ticket>,
     outputs: usize,
     /// Silent for a whole lease: the next end of its lease is its own.
     late: bool,
@@ -60,13 +60,13 @@ impl Desk {
         Self {
             // Half of it must still be a span.
             lease: lease.map(|span| span.max(Millis(2))),
-            contexts: BTreeMap::new(),
-            outputs: BTreeMap::new(),
-            replies: BTreeSet::new(),
-            tickets: BTreeMap::new(),
-            leases: BTreeSet::new(),
-            owners: BTreeSet::new(),
-            woken: BTreeSet::new(),
+            contexts: Table::new(),
+            outputs: Table::new(),
+            replies: Map::new(),
+            tickets: Map::new(),
+            leases: Set::new(),
+            owners: Set::new(),
+            woken: Set::new(),
             current: Ctx::SHARED,
             now: Millis(0),
             next: 0,
@@ -86,7 +86,7 @@ impl Desk {
     }
 
     fn renew(&mut self, ctx: Ctx) {
-        let (Some(lease), Some(context)) = (self.lease, self.contexts.get_mut(&ctx)) else {
+        let (Some(lease), Some(context)) = (self.lease, self.contexts.get_mut(ctx)) else {
             return;
         };
         context.late = false;
@@ -94,7 +94,7 @@ impl Desk {
     }
 
     fn extend(&mut self, ctx: Ctx, lease: Millis) {
-        let Some(context) = self.contexts.get_mut(&ctx) else {
+        let Some(context) = self.contexts.get_mut(ctx) else {
             return;
         };
         let until = self.now + lease;
@@ -102,9 +102,9 @@ impl Desk {
             return;
         };
         context.until = Some(until);
-        self.leases.remove(&(before, ctx));
+        self.leases.remove((before, ctx));
         self.leases.insert((until, ctx));
-        if self.owners.remove(&(before, ctx)) {
+        if self.owners.remove((before, ctx)) {
             self.owners.insert((until, ctx));
         }
     }
@@ -114,18 +114,18 @@ impl Desk {
         self.leases
             .first()
             .filter(|(until, _)| *until <= self.now)
-            .map(|(_, ctx)| *ctx)
+            .map(|(_, ctx)| ctx)
     }
 
     /// A context whose lease has ended for the first time may only be late (the whole host may have been frozen):
     /// it gets another one. Returns the flights it owns; `None` if it was late already.
     pub(crate) fn spare(&mut self, ctx: Ctx) -> Option<Vec<FlightId>> {
         let lease = self.lease?;
-        let context = self.contexts.get_mut(&ctx)?;
+        let context = self.contexts.get_mut(ctx)?;
         if core::mem::replace(&mut context.late, true) {
             return None;
         }
-        let owned = context.flights.iter().copied().collect();
+        let owned = context.flights.iter().collect();
         self.extend(ctx, lease);
         Some(owned)
     }
@@ -137,7 +137,7 @@ impl Desk {
 
     /// Whether something of `ctx` is here. [`Ctx::SHARED`] never goes away.
     pub(crate) fn knows(&self, ctx: Ctx) -> bool {
-        ctx == Ctx::SHARED || self.contexts.contains_key(&ctx)
+        ctx == Ctx::SHARED || self.contexts.has(ctx)
     }
 
     fn context(&mut self, ctx: Ctx) -> &mut Context {
@@ -146,7 +146,7 @@ impl Desk {
             .filter(|_| ctx != Ctx::SHARED)
             .map(|lease| self.now + lease);
         let leases = &mut self.leases;
-        self.contexts.entry(ctx).or_insert_with(|| {
+        self.contexts.get_or_insert_with(ctx, || {
             if let Some(until) = until {
                 leases.insert((until, ctx));
             }
@@ -165,25 +165,20 @@ impl Desk {
     }
 
     fn leave(&mut self, ticket: Ticket) {
-        if let Some(ctx) = self.tickets.remove(&ticket)
-            && let Some(context) = self.contexts.get_mut(&ctx)
+        if let Some(ctx) = self.tickets.remove(ticket)
+            && let Some(context) = self.contexts.get_mut(ctx)
         {
-            context.waiting.remove(&ticket);
+            context.waiting.remove(ticket);
         }
     }
 
     /// A request was given up: replies still queued for it are withdrawn.
     pub(crate) fn cancel(&mut self, ticket: Ticket) {
-        let ctx = self.tickets.get(&ticket).copied();
+        let ctx = self.tickets.get(ticket);
         self.leave(ticket);
-        while let Some(reply) = self
-            .replies
-            .range((ticket, 0, Ctx(0))..=(ticket, u64::MAX, Ctx(u64::MAX)))
-            .next()
-            .copied()
-        {
-            self.replies.remove(&reply);
-            self.withdraw((reply.2, reply.1));
+        while let Some((reply, ctx)) = self.replies.first_in((ticket, 0)..=(ticket, u64::MAX)) {
+            self.replies.remove(reply);
+            self.withdraw((ctx, reply.1));
         }
         if let Some(ctx) = ctx {
             self.tidy(ctx);
@@ -201,12 +196,12 @@ impl Desk {
 
     /// A flight of `ctx` ended.
     pub(crate) fn disown(&mut self, ctx: Ctx, flight: FlightId) {
-        if let Some(context) = self.contexts.get_mut(&ctx) {
-            context.flights.remove(&flight);
+        if let Some(context) = self.contexts.get_mut(ctx) {
+            context.flights.remove(flight);
             if context.flights.is_empty()
                 && let Some(until) = context.until
             {
-                self.owners.remove(&(until, ctx));
+                self.owners.remove((until, ctx));
             }
         }
         self.tidy(ctx);
@@ -214,23 +209,23 @@ impl Desk {
 
     /// Forgets a context and all that waits for it; returns the flights it owned.
     pub(crate) fn remove(&mut self, ctx: Ctx) -> Vec<FlightId> {
-        let Some(context) = self.contexts.remove(&ctx) else {
+        let Some(context) = self.contexts.remove(ctx) else {
             return Vec::new();
         };
         if let Some(until) = context.until {
-            self.leases.remove(&(until, ctx));
-            self.owners.remove(&(until, ctx));
+            self.leases.remove((until, ctx));
+            self.owners.remove((until, ctx));
         }
-        self.woken.remove(&ctx);
+        self.woken.remove(ctx);
         while let Some((place, output)) = first_of(&mut self.outputs, ctx) {
             if let Output::Reply(reply) = output {
-                self.replies.remove(&(reply.ticket, place.1, ctx));
+                self.replies.remove((reply.ticket, place.1));
             }
         }
-        for ticket in &context.waiting {
+        for ticket in context.waiting.iter() {
             self.tickets.remove(ticket);
         }
-        context.flights.into_iter().collect()
+        context.flights.iter().collect()
     }
 
     /// Queues an output; `None` if the context is unknown, and with it whoever would act on it.
@@ -238,7 +233,7 @@ impl Desk {
         if ctx == Ctx::SHARED {
             self.context(ctx);
         }
-        let context = self.contexts.get_mut(&ctx)?;
+        let context = self.contexts.get_mut(ctx)?;
         let place = (ctx, self.next);
         self.next = self.next.saturating_add(1);
         context.outputs += 1;
@@ -259,7 +254,7 @@ impl Desk {
             return;
         }
         if let Some((_, at)) = self.push(ctx, Output::Reply(reply)) {
-            self.replies.insert((ticket, at, ctx));
+            self.replies.insert((ticket, at), ctx);
         }
     }
 
@@ -272,14 +267,14 @@ impl Desk {
 
     fn is_full(&self, ctx: Ctx) -> bool {
         self.contexts
-            .get(&ctx)
+            .get(ctx)
             .is_some_and(|context| context.outputs >= MAX_OUTPUTS)
     }
 
     /// Takes back an output that was not polled yet.
     pub(crate) fn withdraw(&mut self, place: Place) {
-        if self.outputs.remove(&place).is_some() {
-            if let Some(context) = self.contexts.get_mut(&place.0) {
+        if self.outputs.remove(place).is_some() {
+            if let Some(context) = self.contexts.get_mut(place.0) {
                 context.outputs = context.outputs.saturating_sub(1);
             }
             self.tidy(place.0);
@@ -289,15 +284,15 @@ impl Desk {
     /// The next output of `ctx`.
     pub(crate) fn poll(&mut self, ctx: Ctx) -> Option<Output> {
         self.renew(ctx);
-        let context = self.contexts.get_mut(&ctx)?;
+        let context = self.contexts.get_mut(ctx)?;
         context.named = false;
         let Some((place, output)) = first_of(&mut self.outputs, ctx) else {
-            self.woken.remove(&ctx);
+            self.woken.remove(ctx);
             return None;
         };
         context.outputs = context.outputs.saturating_sub(1);
         if let Output::Reply(reply) = &output {
-            self.replies.remove(&(reply.ticket, place.1, ctx));
+            self.replies.remove((reply.ticket, place.1));
         }
         self.tidy(ctx);
         Some(output)
@@ -306,7 +301,7 @@ impl Desk {
     /// The next context to wake.
     pub(crate) fn poll_woken(&mut self) -> Option<Ctx> {
         let ctx = self.woken.pop_first()?;
-        if let Some(context) = self.contexts.get_mut(&ctx) {
+        if let Some(context) = self.contexts.get_mut(ctx) {
             context.named = true;
         }
         Some(ctx)
@@ -315,7 +310,7 @@ impl Desk {
     /// When `ctx` should call next, as far as leases go: half a lease after its last call if anything depends on
     /// it, and when another owner's lease ends, so that a waiter takes over.
     pub(crate) fn timeout(&self, ctx: Ctx) -> Option<Millis> {
-        let context = self.contexts.get(&ctx);
+        let context = self.contexts.get(ctx);
         let waits = ctx == Ctx::SHARED || context.is_some_and(|context| !context.waiting.is_empty());
         let busy = waits || context.is_some_and(|context| !context.flights.is_empty());
         let beat = match (self.lease, context.and_then(|context| context.until)) {
@@ -324,7 +319,7 @@ impl Desk {
         };
         let mut owners = self.owners.iter().filter(|(_, owner)| *owner != ctx);
         let others = if waits {
-            owners.next().map(|(until, _)| *until)
+            owners.next().map(|(until, _)| until)
         } else {
             None
         };
@@ -332,15 +327,15 @@ impl Desk {
     }
 
     fn tidy(&mut self, ctx: Ctx) {
-        if self.contexts.get(&ctx).is_some_and(Context::is_idle) {
+        if self.contexts.get(ctx).is_some_and(Context::is_idle) {
             self.remove(ctx);
         }
     }
 }
 
-fn first_of(outputs: &mut BTreeMap<Place, Output>, ctx: Ctx) -> Option<(Place, Output)> {
-    let place = *outputs.range((ctx, 0)..=(ctx, u64::MAX)).next()?.0;
-    outputs.remove(&place).map(|output| (place, output))
+fn first_of(outputs: &mut Table<Place, Output>, ctx: Ctx) -> Option<(Place, Output)> {
+    let place = outputs.first_in((ctx, 0)..=(ctx, u64::MAX))?;
+    outputs.remove(place).map(|output| (place, output))
 }
 
 impl fmt::Debug for Desk {

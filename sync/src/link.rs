@@ -7,13 +7,13 @@
 //! recently used partitions are forgotten, not deleted at the authority: a `DELETE` would be a trip that no
 //! caller owns, and servers end idle sessions themselves (2025-11-25, Transports, Session Management).
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use futures::channel::oneshot;
 use leeward::Millis;
+use leeward::table::{self, Map, Table, Words};
 
 use crate::exec::Got;
 use crate::limits::LEGACY_VERDICT_AGE;
@@ -42,12 +42,28 @@ pub(crate) struct Session {
 }
 
 /// A thing to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     /// The authority's era.
     Era,
     /// The session of a partition.
     Session(u64),
+}
+
+impl table::Key for Key {
+    fn words(self) -> Words {
+        match self {
+            Self::Era => (0, 0, 0),
+            Self::Session(partition) => (1, partition, 0),
+        }
+    }
+
+    fn of((kind, partition, _): Words) -> Self {
+        match kind {
+            0 => Self::Era,
+            _ => Self::Session(partition),
+        }
+    }
 }
 
 /// A thing known, with the number under which it was learnt (of no meaning toward [`Link::learn`]).
@@ -75,10 +91,10 @@ pub(crate) enum Claimed {
 pub(crate) struct Link {
     max_sessions: usize,
     era: Option<(Era, u64, Millis)>,
-    sessions: BTreeMap<u64, Kept>,
+    sessions: Table<u64, Kept>,
     /// Sessions by when they were last used.
-    by_use: BTreeMap<u64, u64>,
-    duties: BTreeMap<Key, Duty>,
+    by_use: Map<u64, u64>,
+    duties: Table<Key, Duty>,
     next: u64,
 }
 
@@ -93,7 +109,7 @@ struct Kept {
 #[derive(Debug)]
 struct Duty {
     holder: u64,
-    waiting: BTreeMap<u64, oneshot::Sender<Got>>,
+    waiting: Table<u64, oneshot::Sender<Got>>,
 }
 
 impl Link {
@@ -101,9 +117,9 @@ impl Link {
         Self {
             max_sessions,
             era: None,
-            sessions: BTreeMap::new(),
-            by_use: BTreeMap::new(),
-            duties: BTreeMap::new(),
+            sessions: Table::new(),
+            by_use: Map::new(),
+            duties: Table::new(),
             next: 0,
         }
     }
@@ -122,8 +138,8 @@ impl Link {
             }
             Key::Session(partition) => {
                 let used = self.number();
-                let kept = self.sessions.get_mut(&partition)?;
-                self.by_use.remove(&kept.used);
+                let kept = self.sessions.get_mut(partition)?;
+                self.by_use.remove(kept.used);
                 kept.used = used;
                 self.by_use.insert(used, partition);
                 Some(Known::Session(partition, kept.session.clone(), kept.number))
@@ -135,14 +151,14 @@ impl Link {
     pub(crate) fn claim(&mut self, now: Millis, key: Key, who: u64, answer: oneshot::Sender<Got>) {
         if let Some(known) = self.known(now, key) {
             let _ = answer.send(Got::Claim(Claimed::Known(known)));
-        } else if let Some(duty) = self.duties.get_mut(&key) {
+        } else if let Some(duty) = self.duties.get_mut(key) {
             duty.waiting.insert(who, answer);
         } else if answer.send(Got::Claim(Claimed::Yours)).is_ok() {
             self.duties.insert(
                 key,
                 Duty {
                     holder: who,
-                    waiting: BTreeMap::new(),
+                    waiting: Table::new(),
                 },
             );
         }
@@ -180,20 +196,20 @@ impl Link {
     fn keep(&mut self, partition: u64, kept: Kept) {
         let used = kept.used;
         if let Some(before) = self.sessions.insert(partition, kept) {
-            self.by_use.remove(&before.used);
+            self.by_use.remove(before.used);
         }
         self.by_use.insert(used, partition);
         while self.sessions.len() > self.max_sessions.max(1) {
             let Some((_, oldest)) = self.by_use.pop_first() else {
                 break;
             };
-            self.sessions.remove(&oldest);
+            self.sessions.remove(oldest);
         }
     }
 
     /// `who` could not find out. See [`crate::exec::Io::fail`].
     pub(crate) fn fail(&mut self, key: Key, who: u64, trouble: Option<Trouble>) {
-        if self.duties.get(&key).is_none_or(|duty| duty.holder != who) {
+        if self.duties.get(key).is_none_or(|duty| duty.holder != who) {
             return;
         }
         match trouble {
@@ -208,13 +224,17 @@ impl Link {
 
     fn end(&mut self, key: Key) -> Vec<oneshot::Sender<Got>> {
         self.duties
-            .remove(&key)
-            .map(|duty| duty.waiting.into_values().collect())
+            .remove(key)
+            .map(|mut duty| {
+                core::iter::from_fn(|| duty.waiting.pop_first())
+                    .map(|(_, answer)| answer)
+                    .collect()
+            })
             .unwrap_or_default()
     }
 
     fn pass_on(&mut self, key: Key) {
-        let Some(duty) = self.duties.get_mut(&key) else {
+        let Some(duty) = self.duties.get_mut(key) else {
             return;
         };
         while let Some((who, answer)) = duty.waiting.pop_first() {
@@ -223,7 +243,7 @@ impl Link {
                 return;
             }
         }
-        self.duties.remove(&key);
+        self.duties.remove(key);
     }
 
     /// Drops what was learnt under `number`, if nothing newer is known.
@@ -235,11 +255,11 @@ impl Link {
             Key::Session(partition) => {
                 if self
                     .sessions
-                    .get(&partition)
+                    .get(partition)
                     .is_some_and(|kept| kept.number == number)
-                    && let Some(kept) = self.sessions.remove(&partition)
+                    && let Some(kept) = self.sessions.remove(partition)
                 {
-                    self.by_use.remove(&kept.used);
+                    self.by_use.remove(kept.used);
                 }
             }
         }
@@ -248,8 +268,8 @@ impl Link {
     /// `who` is gone: its duties pass on, and it waits for nothing. `keys`: what it ever claimed.
     pub(crate) fn release(&mut self, who: u64, keys: &[Key]) {
         for key in keys {
-            if let Some(duty) = self.duties.get_mut(key) {
-                duty.waiting.remove(&who);
+            if let Some(duty) = self.duties.get_mut(*key) {
+                duty.waiting.remove(who);
                 if duty.holder == who {
                     self.pass_on(*key);
                 }
@@ -312,8 +332,9 @@ mod tests {
         let _first = claim(&mut link, Millis(0), Key::Era, 1);
         let _second = claim(&mut link, Millis(0), Key::Era, 2);
         link.release(2, &[Key::Era]);
-        assert!(link.duties[&Key::Era].waiting.is_empty());
-        assert_eq!(link.duties[&Key::Era].holder, 1);
+        let duty = link.duties.get(Key::Era).unwrap();
+        assert!(duty.waiting.is_empty());
+        assert_eq!(duty.holder, 1);
     }
 
     #[test]

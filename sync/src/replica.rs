@@ -7,7 +7,6 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,6 +16,7 @@ use leeward::border::{Event, FlightId, LocalCall};
 use leeward::dispatch::{Forward, Sink, Stats, Trip};
 use leeward::json::{Members, string};
 use leeward::mcp::message::is_id;
+use leeward::table::Table;
 use leeward::{Code, Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
 
 use crate::clock::Clock;
@@ -47,7 +47,7 @@ pub struct Replica {
     link: Link,
     seed: Seed,
     upstream: Arc<Upstream>,
-    flights: BTreeMap<FlightId, Flight>,
+    flights: Table<FlightId, Flight>,
 }
 
 impl fmt::Debug for Replica {
@@ -115,7 +115,7 @@ impl Replica {
             link: Link::new(config.limits.max_partitions),
             seed: Seed::new(),
             upstream: Arc::new(upstream),
-            flights: BTreeMap::new(),
+            flights: Table::new(),
             core: Core::new(config),
         }
     }
@@ -280,7 +280,7 @@ impl Replica {
 
     /// Drops a flight that nobody waits for.
     fn end(&mut self, id: FlightId) -> Option<Flight> {
-        let flight = self.flights.remove(&id)?;
+        let flight = self.flights.remove(id)?;
         self.executor.cancel(flight.task, &mut self.link, &mut self.desk);
         self.desk.disown(flight.owner, id);
         Some(flight)
@@ -291,7 +291,7 @@ impl Replica {
         if let Some(flight) = self.core.cancel(ticket) {
             self.end(flight);
         } else if let Some(id) = waited_for.filter(|id| !self.core.is_awaited(*id))
-            && self.flights.get(&id).is_some_and(|flight| !flight.sent.is_set())
+            && self.flights.get(id).is_some_and(|flight| !flight.sent.is_set())
         {
             // A write that nobody has yet: its caller will take it for not done.
             self.end(id);
@@ -308,7 +308,7 @@ impl Replica {
             Some(_) => !(flight.cargo.is_write() && flight.sent.is_set()),
             None => !flight.sent.is_set(),
         };
-        if self.flights.get(&id).is_some_and(movable)
+        if self.flights.get(id).is_some_and(movable)
             && let Some(flight) = self.end(id)
         {
             let heir = heir.unwrap_or(from);
@@ -344,7 +344,7 @@ impl Replica {
             match happening {
                 Happening::Settled(id, outcome) => {
                     self.settle(now, id, outcome);
-                    if let Some(flight) = self.flights.remove(&id) {
+                    if let Some(flight) = self.flights.remove(id) {
                         self.desk.disown(flight.owner, id);
                     }
                 }
@@ -369,8 +369,8 @@ struct Post<'a> {
     ctx: Ctx,
 }
 
-fn post<'a>(desk: &'a mut Desk, flights: &BTreeMap<FlightId, Flight>, id: FlightId) -> Post<'a> {
-    let ctx = flights.get(&id).map_or(desk.current(), |flight| flight.owner);
+fn post<'a>(desk: &'a mut Desk, flights: &Table<FlightId, Flight>, id: FlightId) -> Post<'a> {
+    let ctx = flights.get(id).map_or(desk.current(), |flight| flight.owner);
     Post { desk, ctx }
 }
 

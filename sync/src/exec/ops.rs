@@ -1,11 +1,11 @@
 //! The questions put to the host that are still open, and the timers among them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use futures::channel::oneshot;
 use leeward::limits::MAX_HEADERS;
+use leeward::table::{Set, Table};
 use leeward::{Ctx, Failure, Input, Millis, OpId, Output};
 
 use super::io::{Got, Sent};
@@ -66,10 +66,10 @@ impl Op {
 /// All open questions.
 #[derive(Default)]
 pub(super) struct Ops {
-    ops: BTreeMap<OpId, Op>,
-    timers: BTreeSet<(Millis, OpId)>,
+    ops: Table<OpId, Op>,
+    timers: Set<(Millis, OpId)>,
     /// The same timers, per context.
-    due: BTreeSet<(Ctx, Millis, OpId)>,
+    due: Set<(Ctx, Millis, OpId)>,
     last: u64,
 }
 
@@ -88,17 +88,17 @@ impl Ops {
     }
 
     pub(super) fn remove(&mut self, id: OpId) -> Option<Op> {
-        let op = self.ops.remove(&id)?;
+        let op = self.ops.remove(id)?;
         if let State::Timer { at, .. } = op.state {
-            self.timers.remove(&(at, id));
-            self.due.remove(&(op.ctx, at, id));
+            self.timers.remove((at, id));
+            self.due.remove((op.ctx, at, id));
         }
         Some(op)
     }
 
     /// Ends the timers that have run out.
     pub(super) fn fire(&mut self, now: Millis) {
-        while let Some((_, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+        while let Some((_, id)) = self.timers.first().filter(|(at, _)| *at <= now) {
             if let Some(Op {
                 state: State::Timer { answer, .. },
                 ..
@@ -112,12 +112,12 @@ impl Ops {
     /// The first timer of a context.
     pub(super) fn timeout(&self, ctx: Ctx) -> Option<Millis> {
         let all = (ctx, Millis(0), OpId(0))..=(ctx, Millis(u64::MAX), OpId(u64::MAX));
-        self.due.range(all).next().map(|(_, at, _)| *at)
+        self.due.first_in(all).map(|(_, at, _)| at)
     }
 
     /// The host took an output.
     pub(super) fn taken(&mut self, id: OpId) {
-        if let Some(op) = self.ops.get_mut(&id) {
+        if let Some(op) = self.ops.get_mut(id) {
             op.place = None;
             match &op.state {
                 State::Fetch { sent: Some(sent), .. } | State::Local { sent, .. } => sent.set(),
@@ -138,7 +138,7 @@ impl Ops {
                 if let Some(Op {
                     state: State::Open { reading, .. },
                     ..
-                }) = self.ops.get_mut(&fetch)
+                }) = self.ops.get_mut(fetch)
                 {
                     reading.take_if(|reading| *reading == id);
                 }
@@ -149,7 +149,7 @@ impl Ops {
 
     /// Withdraws those of `ids` that are abandoned, and takes out of the list what is not open any more.
     pub(super) fn sweep(&mut self, ids: &mut Vec<OpId>, desk: &mut Desk) {
-        ids.retain(|id| match self.ops.get(id) {
+        ids.retain(|id| match self.ops.get(*id) {
             Some(op) if op.is_abandoned() => {
                 self.withdraw(*id, desk);
                 false
@@ -168,7 +168,7 @@ impl Ops {
         desk: &mut Desk,
     ) -> OpId {
         let id = self.next_id();
-        let failure = match self.ops.get_mut(&fetch).map(|op| &mut op.state) {
+        let failure = match self.ops.get_mut(fetch).map(|op| &mut op.state) {
             Some(State::Open {
                 failed: Some(failure),
                 ..
@@ -232,7 +232,7 @@ impl Ops {
 
     fn is_asked(&self, id: OpId, fits: impl Fn(&State) -> bool) -> bool {
         self.ops
-            .get(&id)
+            .get(id)
             .is_some_and(|op| op.place.is_none() && fits(&op.state))
     }
 
@@ -240,7 +240,7 @@ impl Ops {
         if !self.is_asked(id, |state| matches!(state, State::Fetch { .. })) {
             return;
         }
-        let Some(op) = self.ops.get_mut(&id) else { return };
+        let Some(op) = self.ops.get_mut(id) else { return };
         headers.truncate(MAX_HEADERS);
         let (guard, held) = oneshot::channel();
         let open = State::Open {
@@ -273,7 +273,7 @@ impl Ops {
             if let Some(Op {
                 state: State::Open { reading, .. },
                 ..
-            }) = self.ops.get_mut(&fetch)
+            }) = self.ops.get_mut(fetch)
             {
                 *reading = None;
             }
@@ -285,7 +285,7 @@ impl Ops {
 
     /// A failed fetch or read; both close the fetch. A failure of a fetch whose head came earlier meets its reader.
     fn failed(&mut self, id: OpId, failure: Failure, desk: &mut Desk) {
-        let Some(op) = self.ops.get_mut(&id).filter(|op| op.place.is_none()) else {
+        let Some(op) = self.ops.get_mut(id).filter(|op| op.place.is_none()) else {
             return;
         };
         match &mut op.state {

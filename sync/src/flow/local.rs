@@ -7,8 +7,7 @@ use alloc::string::String;
 use leeward::Millis;
 use leeward::border::LocalCall;
 use leeward::dispatch::{Answer, Body};
-use leeward::json::is_object;
-use serde_json::value::RawValue;
+use leeward::json::{is_object, whole};
 
 use super::within;
 use crate::exec::{Io, Outcome, Sent};
@@ -22,7 +21,7 @@ pub(super) async fn run(mut io: Io, call: LocalCall, timeout: Millis, sent: Sent
     };
     let result = result.map_err(|message| failed(&message)).and_then(|bytes| {
         let text = String::from_utf8(bytes).map_err(|_| failed("its result is not UTF-8"))?;
-        let is_json = serde_json::from_str::<&RawValue>(&text).is_ok_and(|raw| is_object(raw.get()));
+        let is_json = whole(&text).is_some_and(is_object);
         if is_json {
             Ok(text)
         } else {

@@ -163,10 +163,7 @@ fn one(text: &str, id: u64) -> Result<Message, &'static str> {
         (None, Some(_)) if !ours && !nobodys => Err("the authority answered another request"),
         (None, Some(error)) => {
             let parts = Members::parse(error).ok_or(NO_JSON)?;
-            let code = parts
-                .raw("code")
-                .and_then(|code| serde_json::from_str::<i64>(code).ok())
-                .ok_or(NO_JSON)?;
+            let code = parts.raw("code").and_then(leeward::json::signed).ok_or(NO_JSON)?;
             parts.string("message").ok_or(NO_JSON)?;
             Ok(Message::Response(Response {
                 body: Body::Error(one_line(error)),
