@@ -1,0 +1,181 @@
+// The npm package under test, driven by JSON lines (see lines.mjs). Time stands still unless the suite moves it.
+//
+// LEEWARD_PACKAGE names the entry to test; by default it is the one that `cargo xtask build npm` makes.
+
+import { say, serve, told } from "./lines.mjs";
+
+const entry = process.env.LEEWARD_PACKAGE
+  ? new URL(`file://${process.env.LEEWARD_PACKAGE}`)
+  : new URL("../../wasm/dist/node.js", import.meta.url);
+const { Replica } = await import(entry.href);
+
+/** A clock that the suite moves, with the timers that hang on it. */
+class Clock {
+  #now = 1_000_000;
+  #timers = new Map();
+  #last = 0;
+
+  now = () => this.#now;
+  unix = () => 1_790_000_000_000 + this.#now;
+
+  setTimeout = (action, delayMs) => {
+    this.#timers.set((this.#last += 1), { at: this.#now + Math.max(0, delayMs), action });
+    return this.#last;
+  };
+
+  clearTimeout = (handle) => void this.#timers.delete(handle);
+
+  async advance(ms) {
+    const end = this.#now + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+      if (due === undefined) break;
+      const [handle, { at, action }] = due;
+      this.#timers.delete(handle);
+      this.#now = Math.max(this.#now, at);
+      action();
+      await turn();
+    }
+    this.#now = end;
+  }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** The replica under test and what belongs to it. */
+let world;
+
+const actions = {
+  async open({ config, credentials }) {
+    await world?.replica.close();
+    const clock = new Clock();
+    const given = new Map();
+    const events = [];
+    let drawn = 0;
+    const replica = await Replica.open({
+      ...config,
+      clock,
+      random: (bytes) => {
+        for (let at = 0; at < bytes.length; at += 1) bytes[at] = drawn = (drawn * 31 + 17) % 256;
+      },
+      onEvent: (event) => events.push(JSON.stringify(event)),
+      ...(credentials && {
+        credentialFor: (principal) => {
+          const credential = given.get(principal);
+          if (typeof credential === "string") throw new Error(credential);
+          return credential;
+        },
+      }),
+    });
+    world = { replica, clock, given, events, connections: [], sent: new Map(), counts: new Map() };
+    return {};
+  },
+
+  async connect({ principal }) {
+    const transport = world.replica.transport({ principal });
+    const connection = { transport, waiting: [] };
+    transport.onmessage = (message) => receive(connection, message);
+    transport.onerror = (error) => process.stderr.write(`transport: ${error.stack}\n`);
+    await transport.start();
+    world.connections.push(connection);
+    return { connection: world.connections.length - 1 };
+  },
+
+  async send({ n, connection: at, message }) {
+    const connection = world.connections[at];
+    const request = { n, message, messages: [], connection, done: false };
+    world.sent.set(n, request);
+    if (message.id !== undefined) connection.waiting.push(request);
+    try {
+      await connection.transport.send(message);
+    } catch (error) {
+      remove(connection, request);
+      throw error;
+    }
+    if (message.id === undefined) return { messages: [] };
+  },
+
+  async cancel({ request: n }) {
+    const request = world.sent.get(n);
+    remove(request.connection, request);
+    const params = { requestId: request.message.id };
+    await request.connection.transport.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+    return {};
+  },
+
+  async answered({ request }) {
+    await turn();
+    return { answered: world.sent.get(request).done };
+  },
+
+  async advance({ ms }) {
+    await world.clock.advance(ms);
+    return {};
+  },
+
+  // Orders are begun one after the other, so whatever was sent has been taken by now.
+  async settle({ idle }) {
+    do await turn();
+    while (idle && world.replica.stats().flights > 0);
+    return {};
+  },
+
+  async register({ kind, definition, rule, answer }) {
+    const item = { ...definition, ...(rule !== null && { rule }), handler: handler(kind, definition, answer) };
+    if (kind === "tool") world.replica.tool(item);
+    else world.replica.resource(item);
+    return {};
+  },
+
+  async credential({ principal, credential }) {
+    world.given.set(principal, credential ?? undefined);
+    return {};
+  },
+
+  async events() {
+    await turn();
+    return { events: world.events };
+  },
+};
+
+/** A message of the replica: the response ends its request, a notification belongs to who asked for it. */
+function receive(connection, message) {
+  if (message.method !== undefined) {
+    const token = message.params?.progressToken;
+    const mine = ({ message: { params } }) => token === undefined || params?._meta?.progressToken === token;
+    for (const request of connection.waiting.filter(mine)) request.messages.push(message);
+    return;
+  }
+  // An id that cannot be repeated is left out: the suite then has no other request under way.
+  const mine = ({ message: { id } }) => message.id === undefined || id === message.id;
+  const request = connection.waiting.find(mine);
+  if (request === undefined) throw new Error(`an answer that nobody waits for: ${JSON.stringify(message)}`);
+  remove(connection, request);
+  request.done = true;
+  request.messages.push(message);
+  if (request.message.method === "initialize" && message.result) {
+    connection.transport.setProtocolVersion(message.result.protocolVersion);
+  }
+  say(request.n, { messages: request.messages });
+}
+
+function remove(connection, request) {
+  connection.waiting = connection.waiting.filter((waiting) => waiting !== request);
+}
+
+function handler(kind, { name, uri }, { text, raw, fails }) {
+  const key = name ?? uri;
+  return () => {
+    const count = (world.counts.get(key) ?? 0) + 1;
+    world.counts.set(key, count);
+    if (fails !== undefined) throw new Error(fails);
+    return text === undefined ? JSON.parse(raw) : text.replace("#", count);
+  };
+}
+
+process.on("unhandledRejection", (error) => {
+  process.stderr.write(`unhandled: ${JSON.stringify(told(error))} ${error?.stack}\n`);
+  process.exit(1);
+});
+await serve(actions);
+await world?.replica.close();

@@ -1,0 +1,165 @@
+//! The authority on a socket: HTTP/1.1, a thread per connection, a connection per request.
+
+use std::io::{BufReader, Read as _, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+
+use super::{End, Handle, PATH, Plan, Seen};
+use crate::http::{read_body, read_head};
+
+/// A listening authority; it stops with this value.
+#[derive(Debug)]
+pub struct Server {
+    handle: Handle,
+    address: SocketAddr,
+    /// Tells the listening thread to look at what it should be doing.
+    orders: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Listen(mpsc::Sender<()>),
+}
+
+impl Server {
+    /// Listens on a free port of the loopback interface.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn start(handle: Handle) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("a bound port");
+        handle.serve();
+        let (orders, inbox) = mpsc::channel();
+        let shared = handle.clone();
+        thread::spawn(move || serve(&shared, address, listener, &inbox));
+        Self {
+            handle,
+            address,
+            orders,
+        }
+    }
+
+    /// The URL of the endpoint.
+    pub fn url(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// Closes the port: connections are refused.
+    pub fn go_down(&self) {
+        self.handle.go_down();
+        // Wakes the listener, which then closes. The connection ends once it has.
+        if let Ok(mut stream) = TcpStream::connect(self.address) {
+            let _ = stream.read(&mut [0]);
+        }
+    }
+
+    /// Opens the port again.
+    pub fn come_up(&self) {
+        self.handle.come_up();
+        let (done, heard) = mpsc::channel();
+        if self.orders.send(Order::Listen(done)).is_ok() {
+            let _ = heard.recv();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.handle.is_down() {
+            self.go_down();
+        }
+        self.handle.release();
+    }
+}
+
+fn serve(handle: &Handle, address: SocketAddr, first: TcpListener, inbox: &mpsc::Receiver<Order>) {
+    let mut listener = Some(first);
+    loop {
+        if let Some(open) = listener.take() {
+            let caller = accept(handle, &open);
+            drop(open);
+            drop(caller);
+        }
+        // Down. Up again by order, or for ever if nobody can give one any more.
+        let Ok(Order::Listen(done)) = inbox.recv() else {
+            return;
+        };
+        listener = TcpListener::bind(address).ok();
+        let _ = done.send(());
+    }
+}
+
+/// Takes connections until the authority is down; returns the one that brought the news.
+fn accept(handle: &Handle, listener: &TcpListener) -> Option<TcpStream> {
+    // Connections that are never answered stay open as long as the port.
+    let (park, parked) = mpsc::channel::<TcpStream>();
+    let _parked = parked;
+    loop {
+        let (stream, _) = listener.accept().ok()?;
+        if handle.is_down() {
+            return Some(stream);
+        }
+        let (handle, park) = (handle.clone(), park.clone());
+        thread::spawn(move || {
+            if let Ok(Some(stream)) = answer(&handle, stream) {
+                let _ = park.send(stream);
+            }
+        });
+    }
+}
+
+/// Answers one request. Returns the connection if it must stay open.
+fn answer(handle: &Handle, stream: TcpStream) -> std::io::Result<Option<TcpStream>> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    let Some(head) = read_head(&mut reader)? else {
+        return Ok(None);
+    };
+    let mut words = head.start.split(' ');
+    let method = words.next().unwrap_or_default().to_owned();
+    let body = read_body(&mut reader, &head.headers, false)?;
+    let mut stream = reader.into_inner();
+    let seen = Seen::new(&method, head.headers, body);
+    let tool = seen.name.clone();
+    let plan = handle.receive(seen);
+    handle.wait_until(|authority| !authority.holds(tool.as_deref()));
+    let Plan::Respond {
+        status,
+        headers,
+        chunks,
+        end,
+    } = plan
+    else {
+        if plan == Plan::Silence {
+            return Ok(Some(stream));
+        }
+        stream.shutdown(Shutdown::Both)?;
+        return Ok(None);
+    };
+    let mut head = format!("HTTP/1.1 {status} -\r\n");
+    if end != End::Cut {
+        // Some clients take what comes after this for whole, wherever it ends.
+        head.push_str("connection: close\r\n");
+    }
+    for (name, value) in &headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("transfer-encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
+        stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes())?;
+        stream.write_all(chunk)?;
+        stream.write_all(b"\r\n")?;
+    }
+    match end {
+        End::Whole => stream.write_all(b"0\r\n\r\n")?,
+        End::Cut => {}
+        End::Never => return Ok(Some(stream)),
+    }
+    stream.shutdown(Shutdown::Write)?;
+    // Waits for the other end to close, so that nothing sent is lost to a reset.
+    let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    Ok(None)
+}
