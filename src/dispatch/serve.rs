@@ -38,6 +38,14 @@ struct Route {
     local: Option<LocalCall>,
 }
 
+/// A validated request on its way.
+struct Errand<'r, 'a> {
+    now: Millis,
+    request: &'r Request<'r>,
+    asked: &'r Asked<'a>,
+    route: Route,
+}
+
 impl Core {
     /// Receives one message. An answer that needs no waiting is appended to `out`.
     pub fn serve(&mut self, now: Now, request: Request<'_>, out: &mut Vec<u8>) -> Step {
@@ -122,7 +130,15 @@ impl Core {
                 serial: None,
             }));
         }
-        self.look_up(now, request, &asked, route, out)
+        self.look_up(
+            Errand {
+                now,
+                request,
+                asked: &asked,
+                route,
+            },
+            out,
+        )
     }
 
     /// The caller must be somebody, or anonymous callers allowed.
@@ -196,14 +212,13 @@ impl Core {
         lists::without_authority(&self.local, asked).map(Some)
     }
 
-    fn look_up(
-        &mut self,
-        now: Millis,
-        request: &Request<'_>,
-        asked: &Asked<'_>,
-        route: Route,
-        out: &mut Vec<u8>,
-    ) -> Result<Step, Error> {
+    fn look_up(&mut self, errand: Errand<'_, '_>, out: &mut Vec<u8>) -> Result<Step, Error> {
+        let Errand {
+            now,
+            request,
+            asked,
+            ref route,
+        } = errand;
         let key = Key {
             partition: if route.plan.is_shared() {
                 0
@@ -225,79 +240,70 @@ impl Core {
                 return Ok(Step::of(Served::Absent));
             }
             self.stats.bypassed += 1;
-            return self.depart(now, request, asked, route, None, State::Bypass);
+            return self.depart(errand, None, State::Bypass);
         };
-        let entry = self.store.entry(found.digest, found.canonical.as_deref());
         let mut prior = State::Miss;
-        let mut stale_served = None;
-        if let Some(entry) = entry {
+        let mut stale = None;
+        if let Some(entry) = self.store.entry(found.digest, found.canonical.as_deref()) {
+            prior = State::Stale;
             let valid = entry.seq >= route.floor && route.settled;
             let fresh = valid && now < entry.expires;
             let revalidate = valid && now < entry.expires + entry.windows.while_revalidate && !request.peek;
-            prior = State::Stale;
             if fresh || revalidate {
                 let mut provenance = Provenance::new(State::Hit);
                 provenance.ttl = Some(entry.ttl(now));
                 let ttl = asked.method.is_cacheable().then(|| entry.expires.since(now));
-                let at = out.len();
                 out.reserve(entry.parts.members.len() + entry.parts.meta.len() + 256);
                 render::result(out, &Recipient::of(asked), &entry.parts, ttl, Some(provenance));
-                debug_assert!(out.len() > at);
+                let provenance = Some(provenance);
                 let served = Served::Reply {
                     status: 200,
-                    provenance: Some(provenance),
+                    provenance,
                     serial: Some(entry.serial),
                 };
                 if fresh {
                     self.stats.hits += 1;
                     return Ok(Step::of(served));
                 }
-                self.stats.stale += 1;
-                stale_served = Some(served);
+                stale = Some(served);
             }
         }
         if request.peek {
             return Ok(Step::of(Served::Absent));
         }
+        match prior {
+            State::Stale => self.stats.stale += 1,
+            _ => self.stats.misses += 1,
+        }
         let canonical = match found.canonical {
             Some(canonical) => canonical,
             None => key.canonical().unwrap_or_default().into_boxed_slice(),
         };
-        if let Some(served) = stale_served {
-            // Served stale: fetch again behind it, once.
-            if self
-                .flights
-                .under_way(route.partition, found.digest, &canonical, route.floor)
-                .is_some()
-                || self.is_full()
-            {
-                return Ok(Step::of(served));
-            }
-            let key = Some((found.digest, canonical));
-            let (flight, trip) = self.take_off(now, request, asked, route, key, prior);
-            return Ok(Step {
-                served,
-                start: Some((flight, trip)),
-                cancel: None,
-            });
-        }
-        if prior == State::Stale {
-            self.stats.stale += 1;
-        } else {
-            self.stats.misses += 1;
-        }
-        if let Some(flight) = self
+        let under_way = self
             .flights
-            .under_way(route.partition, found.digest, &canonical, route.floor)
-        {
-            self.check_waiters()?;
-            self.stats.collapsed += 1;
-            let ticket = self
-                .flights
-                .wait(flight, request.ctx, request.connection, asked, true);
-            return Ok(Step::of(Served::Wait(ticket)));
+            .under_way(route.partition, found.digest, &canonical, route.floor);
+        let key = Some((found.digest, canonical));
+        match (stale, under_way) {
+            // Served stale: fetched again behind it, once.
+            (Some(served), None) if !self.is_full() => {
+                let start = Some(self.take_off(errand, key, prior));
+                Ok(Step {
+                    served,
+                    start,
+                    cancel: None,
+                })
+            }
+            (Some(served), _) => Ok(Step::of(served)),
+            (None, Some(flight)) => {
+                self.check_waiters()?;
+                self.stats.collapsed += 1;
+                let ticket = self
+                    .flights
+                    .wait(flight, request.ctx, request.connection, asked, true);
+                Ok(Step::of(Served::Wait(ticket)))
+            }
+            (None, None) => self.depart(errand, key, prior),
         }
-        self.depart(now, request, asked, route, Some((found.digest, canonical)), prior)
     }
 
     fn is_full(&self) -> bool {
@@ -317,10 +323,7 @@ impl Core {
     /// Starts a trip and waits for it.
     fn depart(
         &mut self,
-        now: Millis,
-        request: &Request<'_>,
-        asked: &Asked<'_>,
-        route: Route,
+        errand: Errand<'_, '_>,
         key: Option<(u64, Box<[u8]>)>,
         prior: State,
     ) -> Result<Step, Error> {
@@ -331,7 +334,8 @@ impl Core {
                 "limits.maxFlights trips are under way already",
             ));
         }
-        let (flight, trip) = self.take_off(now, request, asked, route, key, prior);
+        let Errand { request, asked, .. } = errand;
+        let (flight, trip) = self.take_off(errand, key, prior);
         let ticket = self
             .flights
             .wait(flight, request.ctx, request.connection, asked, false);
@@ -344,26 +348,29 @@ impl Core {
 
     fn take_off(
         &mut self,
-        now: Millis,
-        request: &Request<'_>,
-        asked: &Asked<'_>,
-        route: Route,
+        errand: Errand<'_, '_>,
         key: Option<(u64, Box<[u8]>)>,
         prior: State,
     ) -> (FlightId, Trip) {
-        let forwarded = route.local.is_none();
+        let Errand {
+            now,
+            request,
+            asked,
+            route,
+        } = errand;
+        let name: Option<String> = asked.name.as_deref().map(Into::into);
         let flight = self.flights.start(Flight {
             caller: request.caller.clone(),
             partition: route.partition,
             method: asked.method,
-            name: asked.name.as_deref().map(Into::into),
+            name: name.clone(),
             has_cursor: asked.has_cursor,
             plan: route.plan,
             key,
             seq: self.seq.advance(),
             started: now,
             prior,
-            forwarded,
+            forwarded: route.local.is_none(),
             waiters: Vec::new(),
         });
         let trip = match route.local {
@@ -375,7 +382,7 @@ impl Core {
                     Caller::Anonymous => None,
                 },
                 method: asked.method.name().to_string(),
-                name: asked.name.as_deref().map(Into::into),
+                name,
                 params: asked.params.clone(),
                 meta: asked.meta.forward.clone(),
                 capabilities: asked.capabilities.into(),
