@@ -26,7 +26,7 @@ pub enum Code {
     HeaderMismatch,
     /// A protocol version this replica does not speak.
     UnsupportedVersion,
-    /// A message or answer over its limit.
+    /// A message over its limit.
     TooLarge,
     /// The agent gave up.
     Cancelled,

@@ -118,8 +118,11 @@ impl Core {
                 None => self.invalidate(),
             }
         }
-        let status = trip.error.code.http();
         for waiter in &flight.waiters {
+            let status = match waiter.to.era {
+                Era::Modern => trip.error.code.http(),
+                Era::Legacy(_) => 200,
+            };
             let json = self.error_json(&trip.error);
             reply_error(waiter, status, &json, &flight, sink);
         }

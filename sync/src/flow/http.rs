@@ -191,6 +191,12 @@ async fn json(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<me
             bytes.extend_from_slice(&chunk);
         }
     }
+    let begun = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['));
+    let ended = matches!(bytes.trim_ascii_end().last(), Some(b'}' | b']'));
+    if begun && !ended {
+        // Some hosts report a connection that was closed in the middle as a body's end.
+        return Err(Trouble::cut("the body ends in the middle of a JSON text"));
+    }
     let text = core::str::from_utf8(&bytes).map_err(|_| Trouble::invalid(NOT_UTF8, ""))?;
     let found = take(io, text, id, rules).await?;
     found.ok_or_else(|| Trouble::invalid("the authority did not answer the request", ""))

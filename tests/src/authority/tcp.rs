@@ -2,7 +2,8 @@
 
 use std::io::{BufReader, Read as _, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use super::{End, Handle, PATH, Plan, Seen};
@@ -96,27 +97,36 @@ fn accept(handle: &Handle, listener: &TcpListener) -> Option<TcpStream> {
     // Connections that are never answered stay open as long as the port.
     let (park, parked) = mpsc::channel::<TcpStream>();
     let _parked = parked;
+    let mut connections: Vec<(TcpStream, Arc<AtomicBool>)> = Vec::new();
     loop {
         let (stream, _) = listener.accept().ok()?;
+        connections.retain(|(_, asked)| !asked.load(Ordering::Acquire));
         if handle.is_down() {
+            // Clients may open connections before they need them: these must not outlive the port either.
+            for (idle, _) in connections {
+                let _ = idle.shutdown(Shutdown::Both);
+            }
             return Some(stream);
         }
+        let asked = Arc::new(AtomicBool::new(false));
+        connections.push((stream.try_clone().ok()?, asked.clone()));
         let (handle, park) = (handle.clone(), park.clone());
         thread::spawn(move || {
-            if let Ok(Some(stream)) = answer(&handle, stream) {
+            if let Ok(Some(stream)) = answer(&handle, stream, &asked) {
                 let _ = park.send(stream);
             }
         });
     }
 }
 
-/// Answers one request. Returns the connection if it must stay open.
-fn answer(handle: &Handle, stream: TcpStream) -> std::io::Result<Option<TcpStream>> {
+/// Answers one request; `asked` is set once it is there. Returns the connection if it must stay open.
+fn answer(handle: &Handle, stream: TcpStream, asked: &AtomicBool) -> std::io::Result<Option<TcpStream>> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let Some(head) = read_head(&mut reader)? else {
         return Ok(None);
     };
+    asked.store(true, Ordering::Release);
     let mut words = head.start.split(' ');
     let method = words.next().unwrap_or_default().to_owned();
     let body = read_body(&mut reader, &head.headers, false)?;

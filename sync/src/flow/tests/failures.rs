@@ -63,7 +63,7 @@ fn maps_failures_of_reads_and_writes() {
             ("202", |_| Say::empty(202), Invalid, Unknown, 1),
             (
                 "not json",
-                |_| Say::body(200, "application/json", "{", End::Whole),
+                |_| Say::body(200, "application/json", "{nope}", End::Whole),
                 Invalid,
                 Unknown,
                 1,
@@ -138,16 +138,19 @@ fn maps_failures_of_reads_and_writes() {
 
 #[test]
 fn a_broken_read_is_issued_again_with_a_new_id() {
-    let mut first = true;
-    let mut rig = Rig::new(modern(move |seen| {
-        if core::mem::take(&mut first) {
-            Say::events(&[], End::Broken)
-        } else {
-            seen.result(json!({"ok": 1}))
-        }
-    }));
-    assert_eq!(result_of(rig.call(read())), json!({"ok": 1}));
-    assert_ne!(rig.host.seen[1].id, rig.host.seen[2].id);
+    let broken = [
+        Say::events(&[], End::Broken),
+        // Some hosts report a connection that was closed in the middle as a body's end.
+        Say::body(200, "application/json", r#"{"jsonrpc":"2.0","id""#, End::Whole),
+    ];
+    for broken in broken {
+        let mut broken = Some(broken);
+        let mut rig = Rig::new(modern(move |seen| {
+            broken.take().unwrap_or_else(|| seen.result(json!({"ok": 1})))
+        }));
+        assert_eq!(result_of(rig.call(read())), json!({"ok": 1}));
+        assert_ne!(rig.host.seen[1].id, rig.host.seen[2].id);
+    }
 }
 
 #[test]
