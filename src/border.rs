@@ -6,47 +6,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Add;
 
 use crate::error::Error;
 use crate::provenance::Provenance;
 
-/// A point on, or a span of, a clock, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Millis(pub u64);
-
-impl Millis {
-    /// The span from `earlier` to `self`; zero if `earlier` is later.
-    #[must_use]
-    pub const fn since(self, earlier: Self) -> Self {
-        Self(self.0.saturating_sub(earlier.0))
-    }
-
-    /// A span of whole seconds, saturating.
-    #[must_use]
-    pub const fn from_secs(seconds: u64) -> Self {
-        Self(seconds.saturating_mul(1000))
-    }
-}
-
-impl Add for Millis {
-    type Output = Self;
-
-    /// Saturates instead of overflowing.
-    fn add(self, span: Self) -> Self {
-        Self(self.0.saturating_add(span.0))
-    }
-}
-
-/// The host's two clocks, read once per border call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Monotonic milliseconds from any origin; drives freshness and deadlines. A backward step makes
-    /// entries stale.
-    pub mono: Millis,
-    /// Milliseconds since the Unix epoch; only stamps what is stored.
-    pub unix: Millis,
-}
+pub use crate::clock::{Millis, Now};
 
 /// Who may do the I/O of an output: one request on hosts that bind I/O to the request which began it (CDN
 /// workers), [`Ctx::SHARED`] everywhere else.

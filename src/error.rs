@@ -6,7 +6,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
-use crate::border::Millis;
+use crate::clock::Millis;
 use crate::json;
 
 /// What went wrong, as a stable machine-readable code.

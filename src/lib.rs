@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod border;
 pub mod cache;
+pub mod clock;
 pub mod config;
 pub mod dispatch;
 pub mod error;

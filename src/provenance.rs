@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::border::Millis;
+use crate::clock::Millis;
 
 /// The provenance of one answer. `Display` writes it as an RFC 9211 list member: `leeward;hit;ttl=12`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use super::local::{Item, Local};
 use super::render::{self, SERVER_INFO, array, quoted, replaced};
 use super::request::{Asked, Method};
-use super::serve::unknown;
 use crate::border::Event;
 use crate::error::{Code, Error};
 use crate::json::{self, Members};
@@ -53,6 +52,11 @@ pub(super) fn without_authority(local: &Local, asked: &Asked<'_>) -> Result<Part
         meta: format!(r#""{META_SERVER_INFO}":{SERVER_INFO}"#),
         ..Parts::empty()
     })
+}
+
+/// An error about a name that nobody knows here.
+fn unknown(what: &str, name: &str) -> Error {
+    Error::new(Code::InvalidParams, format!("unknown {what}: {name}"))
 }
 
 fn versions() -> String {

@@ -1,7 +1,6 @@
 //! From a message to an answer, a ticket, or a refusal.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -412,9 +411,4 @@ fn unknown_params(known: &[HeaderParam], given: &[(String, String)]) -> Vec<(Str
             .is_some_and(|name| !known.iter().any(|param| param.header == name))
     };
     given.iter().filter(|(name, _)| unknown(name)).cloned().collect()
-}
-
-/// An error about a name that nobody knows here.
-pub(super) fn unknown(what: &str, name: &str) -> Error {
-    Error::new(Code::InvalidParams, format!("unknown {what}: {name}"))
 }
