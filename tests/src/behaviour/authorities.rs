@@ -27,8 +27,8 @@ cases! {
                 Box::new(|_| Plan::body(200, "application/json", "")),
             ),
             (
-                "half a message",
-                Box::new(|_| Plan::body(200, "application/json", r#"{"jsonrpc":"2.0","#)),
+                "no JSON",
+                Box::new(|_| Plan::body(200, "application/json", r#"{"jsonrpc":"2.0",}"#)),
             ),
             (
                 "a wrong id",
