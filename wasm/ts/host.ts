@@ -252,7 +252,9 @@ export class Host {
 
   #event(event: ReplicaEvent): void {
     try {
-      this.#settings.onEvent?.(event);
+      // An async listener is one too.
+      const heard: unknown = this.#settings.onEvent?.(event);
+      if (heard instanceof Promise) heard.catch(() => {});
     } catch {
       // Whoever listens to faults cannot be told of its own.
     }

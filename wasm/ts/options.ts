@@ -45,6 +45,10 @@ function configuration(options: ReplicaOptions): string {
   const entries = Object.entries(options).filter(
     ([name, value]) => !HOST_OPTIONS.includes(name) && !(name === "principal" && value === null),
   );
+  // JSON has no functions: a misspelt hook would vanish from the text, and nobody would be told.
+  for (const [name, value] of entries) {
+    if (typeof value === "function") throw configInvalid(name, `${name}: unknown member, or a function where none may be`);
+  }
   try {
     return JSON.stringify(Object.fromEntries(entries));
   } catch (error) {
@@ -62,8 +66,8 @@ function clock(given: unknown): Clock {
   }
   // Called as methods of the object that was given, in case it is an instance of a class.
   return {
-    now: part.now ? orZero(() => part.now!()) : () => performance.now(),
-    unix: part.unix ? orZero(() => part.unix!()) : () => Date.now(),
+    now: part.now ? steady(() => part.now!()) : () => performance.now(),
+    unix: part.unix ? steady(() => part.unix!()) : () => Date.now(),
     setTimeout: part.setTimeout
       ? (action, delayMs) => part.setTimeout!(action, delayMs)
       : (action, delayMs) => setTimeout(action, delayMs),
@@ -73,14 +77,17 @@ function clock(given: unknown): Clock {
   };
 }
 
-/** A clock that throws reads zero: a backward step, which makes what is stored stale. */
-function orZero(read: () => number): () => number {
+/** A clock that throws, or gives what is no number, stands still. */
+function steady(read: () => number): () => number {
+  let last = 0;
   return () => {
     try {
-      return read();
+      const at: unknown = read();
+      if (typeof at === "number" && !Number.isNaN(at)) last = at;
     } catch {
-      return 0;
+      // Zero would be a step back, and the next reading a step forward past every deadline.
     }
+    return last;
   };
 }
 

@@ -346,6 +346,8 @@ export class Replica {
     if (name === null) return undefined;
     if (name === this.#caller?.name) return this.#caller.bytes;
     if (typeof name !== "string") throw invalidParams("principal must be a string or null");
+    // In UTF-8 all lone surrogates are one character, and so would be the principals that differ in them.
+    if (/\p{Surrogate}/u.test(name)) throw invalidParams("principal is not valid Unicode");
     this.#caller = { name, bytes: encoder.encode(name) };
     return this.#caller.bytes;
   }

@@ -29,7 +29,8 @@ export class ReplicaTransport {
   readonly #host: Host;
   readonly #caller: Uint8Array | undefined;
   readonly #connection = (connections += 1);
-  /** Tickets by the JSON-RPC id that waits for them. */
+  /** Everything that is waited for, and by the JSON-RPC id (which an agent may have used twice). */
+  readonly #open = new Set<number>();
   readonly #tickets = new Map<unknown, number>();
   readonly #forgetEnd: () => void;
   #negotiated: Uint8Array | undefined;
@@ -75,10 +76,12 @@ export class ReplicaTransport {
   /** Ends the connection and gives up on what it waits for. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
-    const tickets = [...this.#tickets.values()];
-    this.#tickets.clear();
-    this.#end(closed(), false);
-    for (const ticket of tickets) this.#host.cancel(ticket);
+    const tickets = [...this.#open];
+    try {
+      this.#end(closed(), false);
+    } finally {
+      for (const ticket of tickets) this.#host.cancel(ticket);
+    }
   }
 
   /** Told by the client which version `initialize` settled. */
@@ -88,8 +91,10 @@ export class ReplicaTransport {
 
   #wait(ticket: number, id: unknown): void {
     this.#tickets.set(id, ticket);
+    this.#open.add(ticket);
     this.#host.wait(ticket, {
       message: (border, last) => {
+        if (last) this.#open.delete(ticket);
         if (last && this.#tickets.get(id) === ticket) this.#tickets.delete(id);
         this.#deliver(border);
       },
@@ -119,6 +124,7 @@ export class ReplicaTransport {
     const ticket = this.#tickets.get(id);
     if (ticket === undefined) return;
     this.#tickets.delete(id);
+    this.#open.delete(ticket);
     this.#host.forget(ticket);
   }
 
@@ -127,6 +133,7 @@ export class ReplicaTransport {
     this.#ended = error;
     this.#forgetEnd();
     this.#tickets.clear();
+    this.#open.clear();
     if (isBroken) this.#fault(error);
     this.onclose?.();
   }

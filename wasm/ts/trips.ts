@@ -139,9 +139,14 @@ export class Trips {
     // Browsers hide a redirect that is not followed behind status 0.
     const status = response.type === "opaqueredirect" ? 307 : response.status;
     let headers = "";
-    response.headers.forEach((value, name) => {
-      headers += `${name.toLowerCase()}\n${value.replaceAll("\n", " ")}\n`;
-    });
+    try {
+      response.headers.forEach((value, name) => {
+        headers += `${name.toLowerCase()}\n${value.replaceAll("\n", " ")}\n`;
+      });
+    } catch (error) {
+      if (this.#drop(op, trip)) this.#sink.failed(op, false, words(error));
+      return;
+    }
     this.#sink.head(op, status, headers);
   }
 
@@ -212,11 +217,11 @@ function isResponse(value: unknown): value is Response {
 }
 
 /** Whether a failed fetch surely sent nothing, by the system error behind it. */
-function neverSent(error: unknown): boolean {
+function neverSent(error: unknown, depth = 0): boolean {
   const cause: unknown = error instanceof Error ? (error.cause ?? error) : error;
-  if (typeof cause !== "object" || cause === null) return false;
+  if (typeof cause !== "object" || cause === null || depth > 4) return false;
   const { code, syscall, errors } = cause as { code?: unknown; syscall?: unknown; errors?: unknown };
-  if (Array.isArray(errors) && errors.length > 0) return errors.every(neverSent);
+  if (Array.isArray(errors) && errors.length > 0) return errors.every((inner) => neverSent(inner, depth + 1));
   // The same codes can end a connection that was made; then another call than `connect` names them.
   const connecting = syscall === undefined || syscall === "connect" || syscall === "getaddrinfo";
   return connecting && typeof code === "string" && BEFORE_SEND.has(code);

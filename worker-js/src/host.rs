@@ -10,6 +10,7 @@ use leeward::{Ctx, Error, Failure, Input, Now, Output};
 use leeward_sync::Replica;
 use worker::Env;
 use worker::js_sys::Function;
+use worker::wasm_bindgen::JsValue;
 
 use crate::auth::Tokens;
 use crate::{log, runtime, start};
@@ -50,8 +51,11 @@ impl Host {
 
     /// Has `bell` rung once when `ctx` gets something to do through another request.
     pub(crate) fn hang(&mut self, ctx: Ctx, bell: Function) {
-        if self.bells.len() >= MAX_CONTEXTS {
-            self.bells.pop_first();
+        if self.bells.len() >= MAX_CONTEXTS
+            && let Some((_, oldest)) = self.bells.pop_first()
+        {
+            // It may be a live one's: rung for nothing, it is hung up again.
+            let _ = oldest.call0(&JsValue::NULL);
         }
         self.bells.insert(ctx, bell);
     }
