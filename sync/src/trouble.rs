@@ -1,7 +1,7 @@
 //! Why a trip fails: what the agent is told, and whether the call may have had an effect.
 //!
-//! One table for all flows (DESIGN.md, "Errors" and contract 4): a read fails with what went wrong; a write that
-//! was handed to the host fails so only if it surely had no effect, else its outcome is unknown.
+//! One table for all flows (docs/ERRORS.md): a read fails with what went wrong; a write that was handed to the
+//! host fails so only if it surely had no effect, else its outcome is unknown.
 
 use alloc::borrow::Cow;
 use alloc::string::String;

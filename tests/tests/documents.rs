@@ -58,7 +58,7 @@ fn the_table_of_errors_is_that_of_the_code() {
     }
 }
 
-/// DESIGN.md, Errors: own codes count from 1001, outside every reserved range, and are stable.
+/// docs/ERRORS.md: own codes count from 1001, outside every reserved range, and are stable.
 #[test]
 fn codes_are_stable_distinct_and_outside_the_reserved_ranges() {
     let mut own: Vec<i32> = Code::ALL

@@ -1,5 +1,5 @@
-//! Random runs of the pair, held to the contract (DESIGN.md, The contract): whatever agents, authority,
-//! network and clock do, no answer breaks it. A failing run names its seed; the same seed gives the same run.
+//! Random runs of the pair, held to what keeps it right (docs/ARCHITECTURE.md): whatever agents, authority, network
+//! and clock do, no answer breaks it. A failing run names its seed; the same seed gives the same run.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

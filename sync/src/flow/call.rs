@@ -1,9 +1,9 @@
 //! One request's whole trip to the authority: credential, era, session, the request itself, and the second
 //! attempts that are allowed.
 //!
-//! Second attempts (DESIGN.md, contract 4): after a refusal that came before any effect, for any request, once
-//! per reason (session gone, other era, header annotations); after an answer that broke off, for reads only. A
-//! write is sent once and, once the host has it, fails as `unknown_outcome` unless it surely had no effect.
+//! Second attempts: after a refusal that came before any effect, for any request, once per reason (session gone,
+//! other era, header annotations); after an answer that broke off, for reads only. A write is sent once and, once
+//! the host has it, fails as `unknown_outcome` unless it surely had no effect.
 
 use alloc::string::String;
 use alloc::sync::Arc;
