@@ -210,38 +210,17 @@ impl Executor {
                     continue;
                 }
                 Question::Fetch { request, sent } => {
-                    let op = ops.next_id();
-                    put(
-                        ops,
-                        desk,
-                        ctx,
-                        op,
-                        Output::Fetch { op, request },
-                        State::Fetch { answer, sent },
-                    )
+                    let state = State::Fetch { answer, sent };
+                    put(ops, desk, ctx, state, |op| Output::Fetch { op, request })
                 }
                 Question::Read { fetch } => ops.read(ctx, fetch, answer, desk),
                 Question::Local { call, sent } => {
-                    let op = ops.next_id();
-                    put(
-                        ops,
-                        desk,
-                        ctx,
-                        op,
-                        Output::CallLocal { op, call },
-                        State::Local { answer, sent },
-                    )
+                    let state = State::Local { answer, sent };
+                    put(ops, desk, ctx, state, |op| Output::CallLocal { op, call })
                 }
                 Question::Credential { principal } => {
-                    let op = ops.next_id();
-                    put(
-                        ops,
-                        desk,
-                        ctx,
-                        op,
-                        Output::Credential { op, principal },
-                        State::Credential { answer },
-                    )
+                    let state = State::Credential { answer };
+                    put(ops, desk, ctx, state, |op| Output::Credential { op, principal })
                 }
                 Question::Timer { after } => {
                     let id = ops.next_id();
@@ -329,8 +308,9 @@ impl Executor {
 }
 
 /// Queues an output and what its answer is for. Without a context to do it, the question is closed at once.
-fn put(ops: &mut Ops, desk: &mut Desk, ctx: Ctx, id: OpId, output: Output, state: State) -> OpId {
-    if let place @ Some(_) = desk.push(ctx, output) {
+fn put(ops: &mut Ops, desk: &mut Desk, ctx: Ctx, state: State, output: impl FnOnce(OpId) -> Output) -> OpId {
+    let id = ops.next_id();
+    if let place @ Some(_) = desk.push(ctx, output(id)) {
         ops.insert(id, Op { ctx, place, state });
     }
     id
