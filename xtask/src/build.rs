@@ -35,6 +35,9 @@ pub(crate) fn npm(workspace: &Workspace) -> Result {
     wasm::build(workspace, "leeward-wasm", Loader::Package, "leeward_wasm", &out)?;
     let schema = "leeward.schema.json";
     fs::copy(workspace.path(schema), out.join(schema)).context(schema)?;
+    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        fs::copy(workspace.path(licence), workspace.path("wasm").join(licence)).context(licence)?;
+    }
     let mut tsc = workspace.node(24, workspace.path("tests/node_modules/typescript/bin/tsc"));
     process::run(
         workspace,
