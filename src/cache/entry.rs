@@ -41,6 +41,12 @@ pub struct Entry {
 const OVERHEAD: usize = 512;
 
 impl Entry {
+    /// The canonical key.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
     /// What the ledger counts for it.
     #[must_use]
     pub fn bytes(&self) -> usize {

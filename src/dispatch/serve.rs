@@ -66,17 +66,34 @@ impl Core {
         };
         match self.answer(now.mono, &request, &message, id, out) {
             Ok(step) => step,
-            Err(error) => {
-                let mut step = self.refuse(Some(id), &error, out);
-                // Only the headers of a stateless message mirror its body, whatever version they say.
-                let legacy = speaks_legacy(&request) && error.code != Code::HeaderMismatch;
-                if let (Served::Reply { status, .. }, true) = (&mut step.served, legacy) {
-                    // Before 2026-07-28 a JSON-RPC error is the body of a 200; clients drop other bodies.
-                    *status = 200;
-                }
-                step
-            }
+            Err(error) => self.refuse_request(&request, Some(id), &error, out),
         }
+    }
+
+    /// Refuses a request that would have to wait where the caller of the core has no room for it. The core has
+    /// found it sound: it answered `Absent` to it.
+    pub fn refuse_for_room(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Served {
+        let message = Message::parse(request.message).ok();
+        let id = message.and_then(|message| message.id);
+        let error = Error::new(Code::OverBudget, "too many requests are in progress");
+        self.refuse_request(request, id, &error, out).served
+    }
+
+    fn refuse_request(
+        &mut self,
+        request: &Request<'_>,
+        id: Option<&str>,
+        error: &Error,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let mut step = self.refuse(id, error, out);
+        // Only the headers of a stateless message mirror its body, whatever version they say.
+        let legacy = speaks_legacy(request) && error.code != Code::HeaderMismatch;
+        if let (Served::Reply { status, .. }, true) = (&mut step.served, legacy) {
+            // Before 2026-07-28 a JSON-RPC error is the body of a 200; clients drop other bodies.
+            *status = 200;
+        }
+        step
     }
 
     fn refuse(&mut self, id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Step {
@@ -274,10 +291,13 @@ impl Core {
             State::Stale => self.stats.stale += 1,
             _ => self.stats.misses += 1,
         }
-        let canonical = match found.canonical {
-            Some(canonical) => canonical,
-            None => key.canonical().unwrap_or_default().into_boxed_slice(),
+        // Found by its exact key, it has the canonical one.
+        let known = || {
+            self.store
+                .entry(found.digest, None)
+                .map(|entry| entry.key().into())
         };
+        let canonical: Box<[u8]> = found.canonical.or_else(known).unwrap_or_default();
         let under_way = self
             .flights
             .under_way(route.partition, found.digest, &canonical, route.floor);

@@ -7,17 +7,14 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use leeward::border::{Event, FlightId, LocalCall};
 use leeward::dispatch::{Forward, Sink, Stats, Trip};
-use leeward::json::{Members, string};
-use leeward::mcp::message::is_id;
 use leeward::table::Table;
-use leeward::{Code, Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
+use leeward::{Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
 
 use crate::clock::Clock;
 use crate::desk::Desk;
@@ -147,7 +144,7 @@ impl Replica {
             self.start(flight, ctx, cargo);
         }
         let served = match step.served {
-            Served::Absent if !request.peek => refuse(request.message, out),
+            Served::Absent if !request.peek => self.core.refuse_for_room(&request, out),
             served => served,
         };
         self.run(now);
@@ -381,22 +378,6 @@ impl Sink for Post<'_> {
 
     fn event(&mut self, event: Event) {
         self.desk.event(self.ctx, event);
-    }
-}
-
-/// Refuses a request for want of room, as far as it can be read. The core found it sound and in need of a trip.
-fn refuse(message: &[u8], out: &mut Vec<u8>) -> Served {
-    let text = core::str::from_utf8(message).unwrap_or_default();
-    let members = Members::parse(text).unwrap_or_default();
-    let id = members.raw("id").filter(|id| is_id(id)).unwrap_or("null");
-    let error = Error::new(Code::OverBudget, "too many requests are in progress");
-    let correlation = string(id).map_or_else(|| String::from(id), alloc::borrow::Cow::into_owned);
-    let error_json = error.to_json(&correlation);
-    out.extend_from_slice(alloc::format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error_json}}}"#).as_bytes());
-    Served::Reply {
-        status: error.code.http(),
-        provenance: None,
-        serial: None,
     }
 }
 
