@@ -106,6 +106,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         node_tests("tests/js", 20),
         node_tests("tests/js", 24),
         node_tests("tests/worker", 24),
+        node_tests("tests/browser", 24),
         behaviour(workspace, "node", 20),
         behaviour(workspace, "node", 24),
         behaviour(workspace, "worker", 24),

@@ -1,5 +1,5 @@
-// A small MCP server of the stateless revision on plain HTTP, which counts what reaches it. No SDK, so that a
-// fault of the package cannot hide behind one.
+// A small MCP server of the stateless revision on plain HTTP, which counts what reaches it, and which pages of any
+// origin may ask (CORS). No SDK, so that a fault of the package cannot hide behind one.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -55,6 +55,12 @@ export class Authority {
   }
 
   async #serve(request, response) {
+    response.setHeader("access-control-allow-origin", "*");
+    if (request.method === "OPTIONS") {
+      response.setHeader("access-control-allow-headers", request.headers["access-control-request-headers"] ?? "");
+      response.writeHead(204).end();
+      return;
+    }
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const message = JSON.parse(Buffer.concat(chunks).toString("utf8"));
