@@ -39,6 +39,9 @@ const BEFORE_SEND = new Set([
   "ConnectionRefused",
 ]);
 
+/** The same in Deno, which gives words and no code: its client had no connection. */
+const BEFORE_SEND_IN_DENO = /^error sending request for url \(.*\): client error \(Connect\): /s;
+
 /** A source of chunks: a stream's reader, or one made from a whole body. */
 interface Chunks {
   read(): Promise<{ done: boolean; value?: unknown }>;
@@ -77,7 +80,7 @@ export class Trips {
           headers: request.headers,
           redirect: "manual",
           signal: trip.controller.signal,
-          ...(request.body.length > 0 && { body: request.body }),
+          ...(request.body.length > 0 && { body: sentOnce(request.body) }),
         }),
       );
     } catch (error) {
@@ -179,6 +182,14 @@ export class Trips {
   }
 }
 
+/**
+ * A body for one attempt. Deno sends bytes a second time if the connection ends without an answer, and what a write
+ * did in the meantime it would do twice; a blob it sends once.
+ */
+function sentOnce(body: Uint8Array<ArrayBuffer>): BodyInit {
+  return "Deno" in globalThis ? new Blob([body]) : body;
+}
+
 /** Stops a trip. Nobody hears what its ends say about that. */
 function discard(trip: Trip): void {
   const quiet = (promise: Promise<unknown> | undefined) => promise?.catch(() => {});
@@ -220,6 +231,7 @@ function isResponse(value: unknown): value is Response {
 function neverSent(error: unknown, depth = 0): boolean {
   const cause: unknown = error instanceof Error ? (error.cause ?? error) : error;
   if (typeof cause !== "object" || cause === null || depth > 4) return false;
+  if (cause instanceof Error && "Deno" in globalThis && BEFORE_SEND_IN_DENO.test(cause.message)) return true;
   const { code, syscall, errors } = cause as { code?: unknown; syscall?: unknown; errors?: unknown };
   if (Array.isArray(errors) && errors.length > 0) return errors.every((inner) => neverSent(inner, depth + 1));
   // The same codes can end a connection that was made; then another call than `connect` names them.
