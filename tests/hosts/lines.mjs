@@ -1,28 +1,27 @@
-// JSON lines over stdin and stdout: how a host process and the suite that drives it talk.
-//
-// Orders come as `{ n, do, … }` and are begun in order; each has one answer `{ n, … }`, whenever it comes.
+// JSON lines over stdin and stdout: how orders (see orders.mjs) and answers come and go between the suite and a
+// program.
 
 import { createInterface } from "node:readline";
 
-/** Answers an order. */
-export function say(n, answer = {}) {
-  process.stdout.write(`${JSON.stringify({ n, ...answer })}\n`);
+import { obey } from "./orders.mjs";
+
+/** Every order until stdin ends. */
+export async function* orders() {
+  for await (const line of createInterface({ input: process.stdin })) yield JSON.parse(line);
 }
 
-/** Hands each order to its function in `actions` until stdin ends. What one throws is its answer. */
+/** Says an answer. */
+export function say(answer) {
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+
+/** Obeys every order by its function in `actions`, until stdin ends. */
 export async function serve(actions) {
-  for await (const line of createInterface({ input: process.stdin })) {
-    const order = JSON.parse(line);
-    try {
-      const answer = await actions[order.do](order);
-      if (answer !== undefined) say(order.n, answer);
-    } catch (error) {
-      say(order.n, { error: told(error) });
-    }
-  }
+  for await (const order of orders()) await obey(actions, order, say);
 }
 
-/** An error as the suite reads it. */
-export function told(error) {
-  return { code: error?.code ?? "thrown", message: String(error?.message ?? error), field: error?.data?.field };
+/** Says what went wrong and ends the program: the suite must not take what follows for answers. */
+export function fail(what) {
+  process.stderr.write(`${what}\n`);
+  process.exit(1);
 }

@@ -1,13 +1,6 @@
-// The npm package under test, driven by JSON lines (see lines.mjs). Time stands still unless the suite moves it.
-//
-// LEEWARD_PACKAGE names the entry to test; by default it is the one that `cargo xtask build npm` makes.
-
-import { say, serve, told } from "./lines.mjs";
-
-const entry = process.env.LEEWARD_PACKAGE
-  ? new URL(`file://${process.env.LEEWARD_PACKAGE}`)
-  : new URL("../../wasm/dist/node.js", import.meta.url);
-const { Replica } = await import(entry.href);
+// The npm package under test, as actions for the suite's orders (see orders.mjs). Time stands still unless the suite
+// moves it. Nothing here is of one runtime: a program for each imports the package by its entry there, and brings the
+// orders.
 
 /** A clock that the suite moves, with the timers that hang on it. */
 class Clock {
@@ -40,19 +33,42 @@ class Clock {
   }
 }
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+/** A turn of the runtime's own loop. */
+const turn = () => new Promise((resolve) => (globalThis.setImmediate ?? setTimeout)(resolve));
+
+/**
+ * What the runtime's program gives: its name and version (`runtime`), the URL of the package's entry (`entry`), the
+ * package's `Replica`, where answers go (`say`) and where warnings do (`warn`).
+ */
+let host;
 
 /** The replica under test and what belongs to it. */
 let world;
 
+/** The actions, for the package that a program has imported. */
+export function drive(given) {
+  host = given;
+  return actions;
+}
+
+/** Frees what is open. */
+export async function close() {
+  await world?.replica.close();
+}
+
 const actions = {
+  async about() {
+    const { runtime, entry } = host;
+    return { runtime, entry: entry.slice(entry.lastIndexOf("/dist/") + 1) };
+  },
+
   async open({ config, credentials }) {
-    await world?.replica.close();
+    await close();
     const clock = new Clock();
     const given = new Map();
     const events = [];
     let drawn = 0;
-    const replica = await Replica.open({
+    const replica = await host.Replica.open({
       ...config,
       clock,
       random: (bytes) => {
@@ -75,7 +91,7 @@ const actions = {
     const transport = world.replica.transport({ principal });
     const connection = { transport, waiting: [] };
     transport.onmessage = (message) => receive(connection, message);
-    transport.onerror = (error) => process.stderr.write(`transport: ${error.stack}\n`);
+    transport.onerror = (error) => host.warn(`transport: ${error.stack}`);
     await transport.start();
     world.connections.push(connection);
     return { connection: world.connections.length - 1 };
@@ -156,7 +172,7 @@ function receive(connection, message) {
   if (request.message.method === "initialize" && message.result) {
     connection.transport.setProtocolVersion(message.result.protocolVersion);
   }
-  say(request.n, { messages: request.messages });
+  host.say({ n: request.n, messages: request.messages });
 }
 
 function remove(connection, request) {
@@ -172,10 +188,3 @@ function handler(kind, { name, uri }, { text, raw, fails }) {
     return text === undefined ? JSON.parse(raw) : text.replace("#", count);
   };
 }
-
-process.on("unhandledRejection", (error) => {
-  process.stderr.write(`unhandled: ${JSON.stringify(told(error))} ${error?.stack}\n`);
-  process.exit(1);
-});
-await serve(actions);
-await world?.replica.close();

@@ -1,10 +1,13 @@
-// The built worker in workerd, started anew for each `open` (see lines.mjs). The suite speaks HTTP to it itself.
+// The built worker in workerd, started anew for each `open` (see orders.mjs). The suite speaks HTTP to it itself.
 //
 // LEEWARD_WORKER_BUILD names the directory of the build; by default it is the one of `cargo xtask build worker`.
 
+import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Miniflare } from "miniflare";
+import workerd from "workerd";
+
 import { serve } from "./lines.mjs";
 
 const root = new URL("../../", import.meta.url);
@@ -43,6 +46,10 @@ const options = (env) => ({
 
 let runtime;
 await serve({
+  async about() {
+    return { runtime: execFileSync(workerd.default, ["--version"], { encoding: "utf8" }).trim(), entry: "worker.mjs" };
+  },
+
   async open({ config: configuration, tokens }) {
     const env = { LEEWARD_CONFIG: text(configuration), LEEWARD_TOKENS: text(JSON.stringify(tokens)) };
     if (runtime === undefined) runtime = new Miniflare(options(env));

@@ -262,9 +262,6 @@ pub trait Target {
 
 /// Something that makes targets.
 pub trait Host {
-    /// Its name, for reports.
-    fn name(&self) -> &str;
-
     /// Whether it can do something.
     fn has(&self, need: Need) -> bool;
 

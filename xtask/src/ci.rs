@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::build;
 use crate::error::{Context, Error, Result};
+use crate::hosts;
 use crate::process::{self, Errors, Server};
 use crate::report::{self, Tally};
 use crate::serve::{self, Settings};
@@ -99,7 +100,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         ]
         .map(|package| format!("-p={package}")),
     );
-    vec![
+    let mut steps = vec![
         tests("Rust tests", rust, report::cargo),
         call("build the npm package", build::npm),
         call("build the worker", build::worker),
@@ -107,11 +108,10 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         node_tests("tests/js", 24),
         node_tests("tests/worker", 24),
         node_tests("tests/browser", 24),
-        behaviour(workspace, "node", 20),
-        behaviour(workspace, "node", 24),
-        behaviour(workspace, "worker", 24),
-        Step::new("conformance", conformance),
-    ]
+    ];
+    steps.extend(hosts::steps());
+    steps.push(Step::new("conformance", conformance));
+    steps
 }
 
 fn clippy(workspace: &Workspace, what: &[&str]) -> Step {
@@ -130,19 +130,6 @@ fn documentation(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo(&["doc", "--no-deps", "-p", "leeward", "-p", "leeward-sync"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     command
-}
-
-/// The behaviour suite on a host that is another process.
-fn behaviour(workspace: &Workspace, target: &str, node: u8) -> Step {
-    let mut suite = workspace.cargo(&["run", "-p", "leeward-tests", "--bin", "behaviour", "--"]);
-    suite
-        .args(["--target", target, "--node"])
-        .arg(workspace.node_path(node));
-    tests(
-        format!("behaviour on {target}, Node {node}"),
-        suite,
-        report::driver,
-    )
 }
 
 /// The official suite, cold and warm, through the worker in front of the test authority.

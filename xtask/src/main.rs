@@ -5,6 +5,7 @@
 mod build;
 mod ci;
 mod error;
+mod hosts;
 mod process;
 mod progress;
 mod report;
@@ -37,6 +38,7 @@ cargo xtask <command>
       --rtt MS                 round trip to the server (80)
       --port N                 where the worker listens (8787)
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
+  hosts [NAME]               run the behaviour suite on every host, or those with NAME in theirs; print one table
   ci                         what CI runs: checks, tests, `run --once`
   deny                       bans, licences, sources and advisories of all dependencies (needs cargo-deny)
 ";
@@ -66,6 +68,7 @@ fn dispatch() -> Result<ExitCode> {
         "serve" => serve::command(&workspace, args).map(done),
         "run" => run::command(&workspace, args),
         "test" => ci::test(&workspace, args),
+        "hosts" => hosts::command(&workspace, args),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
         "deny" => no_more(args).and_then(|()| ci::deny(&workspace)).map(done),
         "help" => {

@@ -64,17 +64,22 @@ impl Workspace {
 
     /// The Node of that major version which `setup` brought.
     pub(crate) fn node_path(&self, major: u8) -> PathBuf {
-        let os = if cfg!(target_os = "macos") {
-            "darwin"
-        } else {
-            "linux"
-        };
-        let cpu = if cfg!(target_arch = "aarch64") {
-            "arm64"
-        } else {
-            "x64"
-        };
+        let (os, cpu) = platform();
         self.path(&format!("tests/node_modules/node{major}-{os}-{cpu}/bin/node"))
+    }
+
+    /// The Deno which `setup` brought.
+    pub(crate) fn deno_path(&self) -> PathBuf {
+        let (os, cpu) = platform();
+        let libc = if os == "linux" { "-glibc" } else { "" };
+        self.path(&format!("tests/node_modules/@deno/{os}-{cpu}{libc}/deno"))
+    }
+
+    /// The Bun which `setup` brought.
+    pub(crate) fn bun_path(&self) -> PathBuf {
+        let (os, cpu) = platform();
+        let cpu = if cpu == "arm64" { "aarch64" } else { cpu };
+        self.path(&format!("tests/node_modules/@oven/bun-{os}-{cpu}/bin/bun"))
     }
 
     /// `script` under that Node.
@@ -98,4 +103,20 @@ impl Workspace {
         }
         Ok(files)
     }
+}
+
+/// This machine's system and processor as npm packages name them.
+fn platform() -> (&'static str, &'static str) {
+    (
+        if cfg!(target_os = "macos") {
+            "darwin"
+        } else {
+            "linux"
+        },
+        if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else {
+            "x64"
+        },
+    )
 }

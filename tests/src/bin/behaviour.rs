@@ -1,9 +1,11 @@
 //! Runs the behaviour suite on a host that is another process.
 //!
-//! `behaviour --target node|worker [--node PATH] [FILTER]`: a line per case, and `N passed, N failed` at the
-//! end. PATH is the Node to run, else that of the environment's `LEEWARD_NODE`, else `node`; FILTER is a part
-//! of a case's name.
+//! `behaviour --target HOST [--program PATH] [FILTER]`: a line `about {…}` (the runtime, the entry, how many cases
+//! are `others`' and what the host lacks for them), a line per case, and `N passed, N failed` at the end. HOST is a
+//! name among [`KINDS`]; PATH is the program to start, else it is found by its usual name; FILTER is a part of a
+//! case's name.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{self, ExitCode};
@@ -11,35 +13,38 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use leeward_tests::Host;
-use leeward_tests::behaviour::cases_of;
-use leeward_tests::targets::{Node, Worker};
+use leeward_tests::behaviour::{ALL, cases_of};
+use leeward_tests::targets::{KINDS, Kind};
+use serde_json::json;
 
 /// After this long without an end a case hangs: nothing in the suite waits for the clock.
 const HANGS: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let mut node = env::var("LEEWARD_NODE").unwrap_or_else(|_| "node".into());
-    let (mut target, mut filter) = (None, String::new());
+    let (mut kind, mut program, mut filter) = (None, None, String::new());
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         match &*arg {
-            "--target" => target = args.next(),
-            "--node" => node = args.next().unwrap_or(node),
+            "--target" => kind = args.next().as_deref().and_then(Kind::named),
+            "--program" => program = args.next(),
             _ => filter = arg,
         }
     }
-    let mut host: Box<dyn Host> = match target.as_deref() {
-        Some("node") => Box::new(Node::start(&node)),
-        Some("worker") => Box::new(Worker::start(&node)),
-        _ => {
-            eprintln!("behaviour --target node|worker [--node PATH] [FILTER]");
-            return ExitCode::FAILURE;
-        }
+    let Some(kind) = kind else {
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        eprintln!("behaviour --target {} [--program PATH] [FILTER]", names.join("|"));
+        return ExitCode::FAILURE;
     };
     let beats = watch();
-    let (mut passed, mut failed) = (0, 0);
+    let (mut about, mut host) = kind.start(program.as_deref().unwrap_or(kind.program));
     let mut cases = cases_of(&*host);
+    let all = || ALL.iter().copied().flatten();
+    let lacking = all().flat_map(|case| case.needs).filter(|need| !host.has(**need));
+    let lacks: BTreeSet<String> = lacking.map(|need| format!("{need:?}")).collect();
+    about["others"] = json!(all().count() - cases.len());
+    about["lacks"] = json!(lacks);
+    println!("about {about}");
+    let (mut passed, mut failed) = (0, 0);
     cases.retain(|case| case.name.contains(&filter));
     for case in cases {
         let name = case.name.trim_start_matches("leeward_tests::behaviour::");

@@ -41,13 +41,6 @@ pub enum Kind {
 }
 
 impl Host for Kind {
-    fn name(&self) -> &str {
-        match self {
-            Self::InProcess => "core, in process",
-            Self::RequestBound => "core, request-bound",
-        }
-    }
-
     fn has(&self, need: Need) -> bool {
         match need {
             Need::Http => *self == Self::RequestBound,
@@ -71,10 +64,6 @@ pub struct Watched {
 }
 
 impl Host for Watched {
-    fn name(&self) -> &str {
-        self.kind.name()
-    }
-
     fn has(&self, need: Need) -> bool {
         self.kind.has(need)
     }

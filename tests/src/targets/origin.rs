@@ -1,5 +1,5 @@
-//! The worker in workerd. The suite is its agent, over HTTP of its own; nothing of it is the suite's but the
-//! configuration.
+//! A host that is an HTTP server, such as the worker in workerd: its program tells the origin. The suite is its
+//! agent, over HTTP of its own; nothing of it is the suite's but the configuration.
 
 use std::thread::{self, JoinHandle};
 
@@ -11,19 +11,10 @@ use crate::http::{self, Response};
 use crate::target::{Connection, Exchange, Host, Need, PRINCIPALS, Pending, Setup, Target, Who};
 use crate::wire::Message;
 
-/// The worker, under one Node that runs workerd.
+/// A host that listens.
 #[derive(Debug)]
-pub struct Worker {
-    program: Program,
-}
-
-impl Worker {
-    /// Starts Node; `path` is its program.
-    pub fn start(path: &str) -> Self {
-        Self {
-            program: Program::start(path, "worker.mjs"),
-        }
-    }
+pub(super) struct Origin {
+    pub(super) program: Program,
 }
 
 /// The bearer token of a principal.
@@ -31,11 +22,7 @@ fn token(principal: &str) -> String {
     format!("token-of-{principal}-0123456789")
 }
 
-impl Host for Worker {
-    fn name(&self) -> &str {
-        "worker"
-    }
-
+impl Host for Origin {
     fn has(&self, need: Need) -> bool {
         matches!(need, Need::Bytes | Need::Http)
     }
@@ -55,7 +42,7 @@ impl Host for Worker {
             return Err(told(error));
         }
         let origin = answer["origin"].as_str().unwrap_or_default().to_owned();
-        let health = http::send("GET", &format!("{origin}/healthz"), &[], &[]).expect("the worker listens");
+        let health = http::send("GET", &format!("{origin}/healthz"), &[], &[]).expect("the host listens");
         if health.status != 200 {
             return Err(String::from_utf8_lossy(&health.body).into_owned());
         }
@@ -113,7 +100,7 @@ impl Target for Replica {
                 let response = thread
                     .join()
                     .expect("it does not panic")
-                    .expect("the worker answers");
+                    .expect("the host answers");
                 Exchange {
                     status: Some(response.status),
                     messages: response.messages(),

@@ -1,5 +1,5 @@
-//! The npm package in a Node process. Its clock, randomness and local tools are the suite's; its network is
-//! real.
+//! The npm package, wherever JavaScript runs. Its clock, randomness and local tools are the suite's; its network
+//! is real.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +11,17 @@ use crate::authority::{Handle, Server};
 use crate::target::{Connection, Exchange, Given, Host, Local, Need, Pending, Setup, Target, Who};
 use crate::wire::Message;
 
-/// The npm package under one Node.
+/// The npm package in one runtime.
 #[derive(Debug)]
-pub struct Node {
-    name: String,
-    program: Program,
+pub(super) struct Package {
+    pub(super) program: Program,
+    /// What this runtime cannot do, beside what the package has no part in.
+    pub(super) lacks: &'static [Need],
 }
 
-impl Node {
-    /// Starts Node; `path` is its program.
-    pub fn start(path: &str) -> Self {
-        Self {
-            name: format!("npm package, {path}"),
-            program: Program::start(path, "node.mjs"),
-        }
-    }
-}
-
-impl Host for Node {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
+impl Host for Package {
     fn has(&self, need: Need) -> bool {
-        !matches!(need, Need::Bytes | Need::Http)
+        !matches!(need, Need::Bytes | Need::Http) && !self.lacks.contains(&need)
     }
 
     fn open(&mut self, setup: Setup) -> Result<Box<dyn Target + '_>, String> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -18,15 +17,13 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts `tests/hosts/{script}`.
-    pub(super) fn start(node: &str, script: &str) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("hosts").join(script);
-        let mut child = Command::new(node)
-            .arg(script)
+    /// Starts `command`.
+    pub(super) fn start(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{node} does not start: {error}"));
+            .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let orders = child.stdin.take();
         let answers = child.stdout.take().expect("a pipe was asked for");
         Self {

@@ -1,0 +1,14 @@
+// The npm package in the runtime that runs this program: Node, Deno or Bun, which resolves the package's name by its
+// own conditions.
+
+import { fail, say, serve } from "./lines.mjs";
+import { close, drive } from "./package.mjs";
+
+const { Deno, Bun } = globalThis;
+const runtime = Deno ? `Deno ${Deno.version.deno}` : Bun ? `Bun ${Bun.version}` : `Node ${process.versions.node}`;
+const entry = import.meta.resolve("leeward");
+const { Replica } = await import("leeward");
+
+process.on("unhandledRejection", (error) => fail(`unhandled: ${error?.stack ?? error}`));
+await serve(drive({ runtime, entry, Replica, say, warn: (text) => process.stderr.write(`${text}\n`) }));
+await close();
