@@ -30,7 +30,7 @@ pub enum Need {
     Events,
     /// It goes without an authority.
     Alone,
-    /// The host knows when a request never left (workerd tells a refused connection like a lost one).
+    /// The host knows when a request never left (workerd and browsers tell a refused connection like a lost one).
     Unsent,
 }
 

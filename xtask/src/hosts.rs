@@ -29,12 +29,24 @@ struct Host {
     condition: Option<&'static str>,
 }
 
-const HOSTS: [Host; 6] = [
+const HOSTS: [Host; 8] = [
     package("Node 20", "node", |workspace| workspace.node_path(20), "node"),
     package("Node 22", "node", |workspace| workspace.node_path(22), "node"),
     package("Node 24", "node", |workspace| workspace.node_path(24), "node"),
     package("Deno", "deno", Workspace::deno_path, "deno"),
     package("Bun", "bun", Workspace::bun_path, "bun"),
+    package(
+        "Chromium page",
+        "page",
+        |workspace| workspace.node_path(24),
+        "browser",
+    ),
+    package(
+        "Chromium worker",
+        "web-worker",
+        |workspace| workspace.node_path(24),
+        "browser",
+    ),
     Host {
         name: "worker",
         target: "worker",

@@ -131,6 +131,12 @@ fn answer(handle: &Handle, stream: TcpStream, asked: &AtomicBool) -> std::io::Re
     let method = words.next().unwrap_or_default().to_owned();
     let body = read_body(&mut reader, &head.headers, false)?;
     let mut stream = reader.into_inner();
+    let cors = cors(&method, &head.headers);
+    if method == "OPTIONS" {
+        // A browser's question whether a page may ask is no message.
+        stream.write_all(format!("HTTP/1.1 204 -\r\nconnection: close\r\n{cors}\r\n").as_bytes())?;
+        return Ok(None);
+    }
     let seen = Seen::new(&method, head.headers, body);
     let tool = seen.name.clone();
     let plan = handle.receive(seen);
@@ -148,7 +154,7 @@ fn answer(handle: &Handle, stream: TcpStream, asked: &AtomicBool) -> std::io::Re
         stream.shutdown(Shutdown::Both)?;
         return Ok(None);
     };
-    let mut head = format!("HTTP/1.1 {status} -\r\n");
+    let mut head = format!("HTTP/1.1 {status} -\r\n{cors}");
     if end != End::Cut {
         // Some clients take what comes after this for whole, wherever it ends.
         head.push_str("connection: close\r\n");
@@ -172,4 +178,27 @@ fn answer(handle: &Handle, stream: TcpStream, asked: &AtomicBool) -> std::io::Re
     // Waits for the other end to close, so that nothing sent is lost to a reset.
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
     Ok(None)
+}
+
+/// The headers that let pages of any origin ask and read (the Fetch standard, "CORS protocol"); none unless a page
+/// asks.
+fn cors(method: &str, headers: &[(String, String)]) -> String {
+    let header = |name: &str| headers.iter().find(|(known, _)| known == name);
+    if header("origin").is_none() {
+        return String::new();
+    }
+    let mut cors = "access-control-allow-origin: *\r\n".to_owned();
+    if method == "OPTIONS" {
+        for (asked, granted) in [
+            ("access-control-request-method", "access-control-allow-methods"),
+            ("access-control-request-headers", "access-control-allow-headers"),
+        ] {
+            if let Some((_, value)) = header(asked) {
+                cors.push_str(&format!("{granted}: {value}\r\n"));
+            }
+        }
+    } else {
+        cors.push_str("access-control-expose-headers: mcp-session-id, retry-after\r\n");
+    }
+    cors
 }

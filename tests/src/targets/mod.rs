@@ -62,6 +62,24 @@ pub const KINDS: &[Kind] = &[
         reached: Reached::Orders { lacks: &[] },
     },
     Kind {
+        name: "page",
+        program: "node",
+        flags: &[],
+        script: &["browser.mjs", "page"],
+        reached: Reached::Orders {
+            lacks: &[Need::Unsent],
+        },
+    },
+    Kind {
+        name: "web-worker",
+        program: "node",
+        flags: &[],
+        script: &["browser.mjs", "worker"],
+        reached: Reached::Orders {
+            lacks: &[Need::Unsent],
+        },
+    },
+    Kind {
         name: "worker",
         program: "node",
         flags: &[],
