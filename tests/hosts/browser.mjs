@@ -15,7 +15,8 @@ const WORKER = `
   const say = (answer) => postMessage({ answer });
   const fail = (fault) => postMessage({ fault });
   addEventListener("message", async ({ data }) => {
-    const order = await start({ ...data, say, fail });
+    const { Replica } = await import(data.entry);
+    const order = start({ ...data, Replica, say, fail });
     addEventListener("message", ({ data }) => order(data));
     postMessage({ ready: true });
   }, { once: true });
@@ -40,7 +41,8 @@ async function entry() {
 // These run in the page; `say` and `fail` are of this program.
 const inPage = async (about) => {
   const { start } = await import("/hosts/web.mjs");
-  globalThis.order = await start({ ...about, say, fail });
+  const { Replica } = await import(about.entry);
+  globalThis.order = start({ ...about, Replica, say, fail });
 };
 const inWorker = (about) =>
   new Promise((resolve) => {

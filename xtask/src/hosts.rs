@@ -29,7 +29,7 @@ struct Host {
     condition: Option<&'static str>,
 }
 
-const HOSTS: [Host; 8] = [
+const HOSTS: [Host; 9] = [
     package("Node 20", "node", |workspace| workspace.node_path(20), "node"),
     package("Node 22", "node", |workspace| workspace.node_path(22), "node"),
     package("Node 24", "node", |workspace| workspace.node_path(24), "node"),
@@ -46,6 +46,12 @@ const HOSTS: [Host; 8] = [
         "web-worker",
         |workspace| workspace.node_path(24),
         "browser",
+    ),
+    package(
+        "workerd",
+        "workerd",
+        |workspace| workspace.node_path(24),
+        "workerd",
     ),
     Host {
         name: "worker",

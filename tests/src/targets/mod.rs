@@ -80,6 +80,15 @@ pub const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        name: "workerd",
+        program: "node",
+        flags: &[],
+        script: &["workerd.mjs"],
+        reached: Reached::Orders {
+            lacks: &[Need::Unsent],
+        },
+    },
+    Kind {
         name: "worker",
         program: "node",
         flags: &[],
