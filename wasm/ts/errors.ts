@@ -3,8 +3,9 @@
  */
 
 /**
- * What went wrong, as a stable machine-readable code. `docs/ERRORS.md` is the table; `authority_error` exists on
- * this side only and marks a {@link McpError}.
+ * What went wrong, as a stable machine-readable code. `docs/ERRORS.md` is the table. Two exist on this side only:
+ * `authority_error` marks a {@link McpError}, and `module_unavailable` says that the wasm module could not be read
+ * or fetched, and may be another time.
  */
 export type ErrorCode =
   | "parse_error"
@@ -29,6 +30,7 @@ export type ErrorCode =
   | "closed"
   | "internal"
   | "authority_error"
+  | "module_unavailable"
   | (string & {});
 
 /** What a {@link LeewardError} is made from, besides its code and message. */
@@ -47,8 +49,19 @@ export interface ErrorDetails {
   cause?: unknown;
 }
 
+/** Marks the errors of every copy of this package that a process has loaded. */
+const BRAND = Symbol.for("leeward.error");
+
 /** Every error of this package. Branch on {@link LeewardError.code}, never on the message. */
 export class LeewardError extends Error {
+  /**
+   * Whether a value is an error of this package, also of another copy or version of it, whose class is another one
+   * and fails `instanceof`.
+   */
+  static is(value: unknown): value is LeewardError {
+    return typeof value === "object" && value !== null && BRAND in value;
+  }
+
   /** The stable code. */
   readonly code: ErrorCode;
   /** Whether the same request may succeed later. */
@@ -75,6 +88,7 @@ export class LeewardError extends Error {
 
   static {
     this.prototype.name = "LeewardError";
+    Object.defineProperty(this.prototype, BRAND, { value: true });
   }
 }
 

@@ -2,9 +2,8 @@
 
 import { readFileSync } from "node:fs";
 
-import { initSync } from "./leeward_wasm.js";
 import { loadWith } from "./load.js";
 
-loadWith(() => initSync({ module: readFileSync(new URL("./leeward_wasm_bg.wasm", import.meta.url)) }));
+loadWith(() => readFileSync(new URL("./leeward_wasm_bg.wasm", import.meta.url)));
 
 export * from "./api.js";

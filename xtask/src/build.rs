@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use lexopt::Arg;
 
 use crate::error::{Context, Error, Result};
@@ -27,12 +29,48 @@ pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result
     parts.into_iter().try_for_each(|part| part(workspace))
 }
 
+/// The version of the package and of its wasm: that of the workspace.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The wasm's section that holds it; `load.ts` reads it before it instantiates.
+const VERSION_SECTION: &str = "leeward.version";
+
 /// The npm package: glue and wasm of target `web`, the TypeScript around them, and the configuration's schema.
 pub(crate) fn npm(workspace: &Workspace) -> Result {
-    let out = workspace.path("wasm/dist");
-    // The package ships the whole folder: nothing of an earlier build may stay.
+    let dist = workspace.path("wasm/dist");
+    // Built beside it and then swapped, so that whoever reads the package meanwhile finds one that is whole. It
+    // ships the whole folder: nothing of an earlier build may stay.
+    let out = workspace.path("wasm/dist.next");
+    let old = workspace.path("wasm/dist.old");
     let _ = fs::remove_dir_all(&out);
+    let _ = fs::remove_dir_all(&old);
     wasm::build(workspace, "leeward-wasm", Loader::Package, "leeward_wasm", &out)?;
+    let file = out.join("leeward_wasm_bg.wasm");
+    let mut module = fs::read(&file).context(file.display())?;
+    module.extend(wasm::custom_section(VERSION_SECTION, VERSION.as_bytes())?);
+    let base64 = BASE64_STANDARD.encode(&module);
+    for (name, contents) in [
+        ("leeward_wasm_bg.wasm", module),
+        // In place of the types of an instance's exports: to whoever imports the file it is the module.
+        (
+            "leeward_wasm_bg.wasm.d.ts",
+            "/** A `WebAssembly.Module`. */\ndeclare const module: object;\nexport default module;\n".into(),
+        ),
+        (
+            "version.js",
+            format!("export const VERSION = \"{VERSION}\";\n").into(),
+        ),
+        ("version.d.ts", "export declare const VERSION: string;\n".into()),
+        (
+            "wasm_base64.js",
+            format!("export const BASE64 = \"{base64}\";\n").into(),
+        ),
+        (
+            "wasm_base64.d.ts",
+            "export declare const BASE64: string;\n".into(),
+        ),
+    ] {
+        fs::write(out.join(name), contents).context(name)?;
+    }
     let schema = "leeward.schema.json";
     fs::copy(workspace.path(schema), out.join(schema)).context(schema)?;
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
@@ -43,7 +81,13 @@ pub(crate) fn npm(workspace: &Workspace) -> Result {
         workspace,
         "compile TypeScript",
         tsc.arg("-p").arg(workspace.path("wasm")),
-    )
+    )?;
+    if dist.exists() {
+        fs::rename(&dist, &old).context(dist.display())?;
+    }
+    fs::rename(&out, &dist).context(out.display())?;
+    let _ = fs::remove_dir_all(&old);
+    Ok(())
 }
 
 /// The worker: one module and its wasm, ready for workerd and wrangler.

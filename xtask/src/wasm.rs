@@ -40,7 +40,7 @@ pub(crate) fn build(workspace: &Workspace, package: &str, loader: Loader, name: 
             .web(true)
             .context("wasm-bindgen")?
             .typescript(true)
-            .omit_default_module_path(false),
+            .omit_default_module_path(true),
         Loader::Worker => bindgen
             .module(true)
             .context("wasm-bindgen")?
@@ -60,4 +60,17 @@ pub(crate) fn build(workspace: &Workspace, package: &str, loader: Loader, name: 
         )));
     }
     output.emit(out).context(out.display())
+}
+
+/// A custom section, ready to be appended to a module: id 0, size, name, payload. Their lengths are LEB128 of one
+/// byte: the section may have 127 bytes.
+pub(crate) fn custom_section(name: &str, payload: &[u8]) -> Result<Vec<u8>> {
+    let size = 1 + name.len() + payload.len();
+    let (Ok(size), Ok(name_len)) = (u8::try_from(size), u8::try_from(name.len())) else {
+        return Err(Error::new("the section is too long"));
+    };
+    if size > 0x7f {
+        return Err(Error::new("the section is too long"));
+    }
+    Ok([&[0, size, name_len], name.as_bytes(), payload].concat())
 }
