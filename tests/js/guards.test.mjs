@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { alone, fails, silentFetch, world } from "./support/index.mjs";
+import { alone, fails, silentFetch, turn, watchRejections, world } from "./support/index.mjs";
 import { Replica } from "./support/leeward.mjs";
 
 const call = (id, tool) => ({
@@ -18,20 +18,6 @@ const call = (id, tool) => ({
     },
   },
 });
-
-/** Fails the test if a promise was rejected without anybody to hear it. */
-function watchRejections(t) {
-  const heard = [];
-  const listen = (reason) => heard.push(reason);
-  process.on("unhandledRejection", listen);
-  t.after(() => {
-    process.off("unhandledRejection", listen);
-    assert.deepEqual(heard, []);
-  });
-}
-
-/** Lets every microtask, and the check for unheard rejections, run. */
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test("principals that are one in UTF-8 are not taken for one", async (t) => {
   const { replica } = await world(t);

@@ -230,7 +230,12 @@ export class Border {
   /** Writes bytes at the start of the input buffer; returns their length. */
   writeBytes(bytes: Uint8Array): number {
     this.#reserve(bytes.length);
-    this.#input.set(bytes);
+    try {
+      this.#input.set(bytes);
+    } catch (cause) {
+      // Somebody else's memory may be gone by now; that is not a trap.
+      throw new LeewardError("internal", "bytes that cannot be read", { cause });
+    }
     return bytes.length;
   }
 

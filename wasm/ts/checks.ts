@@ -1,6 +1,6 @@
 /** What a program gives to a replica's methods, checked before anything is done with it. */
 
-import { LeewardError, configInvalid, invalidParams, isObject } from "./errors.js";
+import { LeewardError, configInvalid, invalidParams, isObject, words } from "./errors.js";
 import type { CallOptions, LocalResource, LocalTool } from "./types.js";
 
 /** The rule and the definition of a local tool or resource; the definition is a copy, fit for JSON. */
@@ -15,6 +15,19 @@ export function local(
     throw configInvalid("rule", `the ${what}'s rule must be a string`);
   }
   return { rule, definition };
+}
+
+/** Takes an item of the options: what is wrong with it is `config_invalid` at its place. */
+export function within(place: string, take: () => void): void {
+  try {
+    take();
+  } catch (error) {
+    // A replica that ended meanwhile is no fault of the item's.
+    if (error instanceof LeewardError && error.code !== "invalid_params" && error.code !== "config_invalid") throw error;
+    const inner = error instanceof LeewardError && isObject(error.data) ? error.data["field"] : undefined;
+    const field = typeof inner === "string" && inner !== "" ? `${place}.${inner}` : place;
+    throw configInvalid(field, `${place}: ${error instanceof LeewardError ? error.message : words(error)}`, error);
+  }
 }
 
 /** The options of a call. */

@@ -243,7 +243,11 @@ export class Host {
   #entropy(op: number, bytes: number): void {
     this.#owedEntropy = { op, bytes };
     const drawn = new Uint8Array(bytes);
-    if (!this.#quietly("random", () => this.#settings.random(drawn)) || !this.border.isOpen) return;
+    const draw = () => {
+      this.#settings.random(drawn);
+      if (drawn.length !== bytes) throw new TypeError("the array was taken away");
+    };
+    if (!this.#quietly("random", draw) || !this.border.isOpen) return;
     this.#owedEntropy = undefined;
     this.border.handle((engine, mono, unix) => {
       engine.handleEntropy(mono, unix, op, this.border.writeBytes(drawn));
@@ -286,9 +290,10 @@ export class Host {
   #hold(isNeeded: boolean): void {
     const handle = this.#timer?.handle;
     if (typeof handle !== "object" || handle === null) return;
-    const { ref, unref } = handle as { ref?: unknown; unref?: unknown };
-    const hold = isNeeded ? ref : unref;
-    if (typeof hold === "function") this.#quietly("timer", () => void hold.call(handle));
+    this.#quietly("timer", () => {
+      const { [isNeeded ? "ref" : "unref"]: hold } = handle as { ref?: unknown; unref?: unknown };
+      if (typeof hold === "function") hold.call(handle);
+    });
   }
 
   /** Runs what belongs to the host or the agent; what it throws is an event. False if it threw. */

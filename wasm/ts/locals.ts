@@ -83,7 +83,17 @@ export class Locals {
       })
       .then(
         (json) => tell(true, json),
-        (error: unknown) => tell(false, error instanceof Error ? error.message : words(error)),
+        (error: unknown) => tell(false, said(error)),
       );
   }
+}
+
+/** What a handler's error says to the agent: its message, where it has one. */
+function said(error: unknown): string {
+  try {
+    if (error instanceof Error && typeof error.message === "string") return error.message;
+  } catch {
+    // An error that cannot be read has no message.
+  }
+  return words(error);
 }

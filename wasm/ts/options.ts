@@ -1,6 +1,6 @@
 /** The options of `Replica.open`, checked and completed. The configuration among them is checked by the core. */
 
-import { configInvalid, isObject } from "./errors.js";
+import { LeewardError, configInvalid, isObject } from "./errors.js";
 import type { Clock, LocalResource, LocalTool, ReplicaOptions } from "./types.js";
 
 /** The options that are this host's; every other one belongs to the configuration. */
@@ -23,6 +23,14 @@ export interface Settings {
 
 /** Checks options. Throws `config_invalid` with `data.field`. */
 export function settings(options: ReplicaOptions): Settings {
+  try {
+    return read(options);
+  } catch (error) {
+    throw error instanceof LeewardError ? error : configInvalid("", "the options cannot be read", error);
+  }
+}
+
+function read(options: ReplicaOptions): Settings {
   if (!isObject(options as unknown)) throw configInvalid("", "the options must be an object");
   const { principal = "local" } = options;
   if (principal !== null && typeof principal !== "string") {
@@ -32,26 +40,39 @@ export function settings(options: ReplicaOptions): Settings {
     config: configuration(options),
     principal,
     clock: clock(options.clock),
-    fetch: functionOr(options, "fetch", (url, init) => globalThis.fetch(url, init)),
-    random: functionOr(options, "random", (bytes) => void crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>)),
-    credentialFor: functionOr(options, "credentialFor", undefined),
-    onEvent: functionOr(options, "onEvent", undefined),
+    fetch: functionOf(options, "fetch") ?? defaultFetch(options),
+    random: functionOf(options, "random") ?? defaultRandom(),
+    credentialFor: functionOf(options, "credentialFor"),
+    onEvent: functionOf(options, "onEvent"),
     tools: arrayOf(options, "tools"),
     resources: arrayOf(options, "resources"),
   };
 }
 
+/** The configuration among the options as JSON, which has no place for what it would leave out in silence. */
 function configuration(options: ReplicaOptions): string {
   const entries = Object.entries(options).filter(
     ([name, value]) => !HOST_OPTIONS.includes(name) && !(name === "principal" && value === null),
   );
-  // JSON has no functions: a misspelt hook would vanish from the text, and nobody would be told.
-  for (const [name, value] of entries) {
-    if (typeof value === "function") throw configInvalid(name, `${name}: unknown member, or a function where none may be`);
-  }
+  const places = new Map<unknown, string>();
+  const replacer = function (this: unknown, key: string, value: unknown): unknown {
+    const outer = places.get(this) ?? "";
+    const place = Array.isArray(this) ? `${outer}[${key}]` : outer === "" ? key : `${outer}.${key}`;
+    switch (typeof value) {
+      // A misspelt hook among them: it would vanish from the text, and nobody would be told.
+      case "function":
+      case "symbol":
+      case "bigint":
+        throw configInvalid(place, `${place}: unknown member, or a ${typeof value} where none may be`);
+      case "object":
+        places.set(value, place);
+    }
+    return value;
+  };
   try {
-    return JSON.stringify(Object.fromEntries(entries));
+    return JSON.stringify(Object.fromEntries(entries), replacer);
   } catch (error) {
+    if (error instanceof LeewardError) throw error;
     throw configInvalid("", "the configuration cannot be written as JSON", error);
   }
 }
@@ -64,6 +85,9 @@ function clock(given: unknown): Clock {
       throw configInvalid(`clock.${name}`, `clock.${name} must be a function`);
     }
   }
+  if (!part.now) needs("clock.now", "performance", typeof globalThis.performance?.now);
+  if (!part.setTimeout) needs("clock.setTimeout", "setTimeout", typeof globalThis.setTimeout);
+  if (!part.clearTimeout) needs("clock.clearTimeout", "clearTimeout", typeof globalThis.clearTimeout);
   // Called as methods of the object that was given, in case it is an instance of a class.
   return {
     now: part.now ? steady(() => part.now!()) : () => performance.now(),
@@ -75,6 +99,23 @@ function clock(given: unknown): Clock {
       ? (handle) => part.clearTimeout!(handle)
       : (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
   };
+}
+
+/** The global `fetch`, as it is when it is called. */
+function defaultFetch(options: ReplicaOptions): Settings["fetch"] {
+  // A replica of local tools alone asks nobody.
+  if (options.authority !== undefined) needs("fetch", "fetch", typeof globalThis.fetch);
+  return (url, init) => globalThis.fetch(url, init);
+}
+
+function defaultRandom(): Settings["random"] {
+  needs("random", "crypto", typeof globalThis.crypto?.getRandomValues);
+  return (bytes) => void crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+}
+
+/** Refuses to go without what this runtime lacks, and says which option stands in for it. */
+function needs(option: string, what: string, kind: string): void {
+  if (kind !== "function") throw configInvalid(option, `this runtime has no usable ${what}: give the option ${option}`);
 }
 
 /** A clock that throws, or gives what is no number, stands still. */
@@ -91,22 +132,20 @@ function steady(read: () => number): () => number {
   };
 }
 
-function functionOr<Name extends "fetch" | "random" | "credentialFor" | "onEvent", Default>(
+function functionOf<Name extends "fetch" | "random" | "credentialFor" | "onEvent">(
   options: ReplicaOptions,
   name: Name,
-  otherwise: Default & (ReplicaOptions[Name] | undefined),
-): NonNullable<ReplicaOptions[Name]> | Default {
+): ReplicaOptions[Name] {
   const value = options[name];
-  if (value === undefined) return otherwise;
-  if (typeof value !== "function") throw configInvalid(name, `${name} must be a function`);
-  return value as NonNullable<ReplicaOptions[Name]>;
+  if (value !== undefined && typeof value !== "function") throw configInvalid(name, `${name} must be a function`);
+  return value;
 }
 
 function arrayOf<Name extends "tools" | "resources">(
   options: ReplicaOptions,
   name: Name,
 ): NonNullable<ReplicaOptions[Name]> {
-  const value = options[name] ?? [];
+  const { [name]: value = [] } = options;
   if (!Array.isArray(value)) throw configInvalid(name, `${name} must be an array`);
   return value as NonNullable<ReplicaOptions[Name]>;
 }

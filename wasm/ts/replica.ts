@@ -3,7 +3,7 @@
 
 import { Answers } from "./answers.js";
 import { SERVED, type Border } from "./border.js";
-import { checked, local, typed } from "./checks.js";
+import { checked, local, typed, within } from "./checks.js";
 import { LeewardError, cancelled, invalidParams } from "./errors.js";
 import { Host } from "./host.js";
 import { settings } from "./options.js";
@@ -91,8 +91,10 @@ export class Replica {
     const checked = settings(options);
     const replica = new Replica(await Host.open(checked), checked.principal);
     try {
-      for (const tool of checked.tools) replica.tool(tool);
-      for (const resource of checked.resources) replica.resource(resource);
+      for (const [at, tool] of checked.tools.entries()) within(`tools[${at}]`, () => replica.tool(tool));
+      for (const [at, resource] of checked.resources.entries()) {
+        within(`resources[${at}]`, () => replica.resource(resource));
+      }
     } catch (error) {
       await replica.close();
       throw error;

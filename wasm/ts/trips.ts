@@ -27,6 +27,8 @@ export interface TripSink {
 
 /** Largest chunk that is passed on; a larger one is passed on in parts. */
 const MAX_CHUNK_BYTES = 256 << 10;
+/** Most chunks without bytes in a row: a body of nothing else would keep the process from everything else. */
+const MAX_EMPTY_CHUNKS = 1024;
 
 /** System errors after which no connection was there to send on. */
 const BEFORE_SEND = new Set([
@@ -50,6 +52,7 @@ interface Chunks {
 
 interface Trip {
   readonly controller: AbortController;
+  /** As `fetch` gave it, which may be anything at all. */
   response?: Response;
   chunks?: Chunks;
   /** What is left of a chunk that was too large to pass on at once. */
@@ -91,7 +94,7 @@ export class Trips {
       (response) => this.#arrived(op, trip, response),
       (error: unknown) => {
         if (!this.#drop(op, trip)) return;
-        this.#sink.failed(op, neverSent(error), words(error));
+        this.#sink.failed(op, isBeforeSend(error), words(error));
       },
     );
   }
@@ -100,17 +103,12 @@ export class Trips {
   read(op: number, fetch: number): void {
     const trip = this.#trips.get(fetch);
     if (trip === undefined) return this.#sink.failed(op, false, "nothing is being fetched");
-    if (trip.rest !== undefined) {
-      const chunk = this.#cut(trip, trip.rest);
-      queueMicrotask(() => {
-        if (this.#trips.get(fetch) === trip) this.#sink.chunk(op, chunk);
-      });
-      return;
-    }
-    this.#next(trip).then(
+    const { rest } = trip;
+    if (rest !== undefined) return queueMicrotask(() => this.#chunk(op, fetch, trip, rest));
+    this.#next(fetch, trip).then(
       (chunk) => {
+        if (chunk !== undefined) return this.#chunk(op, fetch, trip, chunk);
         if (this.#trips.get(fetch) !== trip) return;
-        if (chunk !== undefined) return this.#sink.chunk(op, this.#cut(trip, chunk));
         this.#trips.delete(fetch);
         this.#sink.end(op);
       },
@@ -133,35 +131,38 @@ export class Trips {
   }
 
   #arrived(op: number, trip: Trip, response: Response): void {
-    if (!isResponse(response)) {
-      if (this.#drop(op, trip)) this.#sink.failed(op, false, "fetch gave something that is no Response");
-      return;
-    }
     trip.response = response;
     if (this.#trips.get(op) !== trip) return discard(trip);
-    // Browsers hide a redirect that is not followed behind status 0.
-    const status = response.type === "opaqueredirect" ? 307 : response.status;
-    let headers = "";
+    let head: { status: number; headers: string };
     try {
-      response.headers.forEach((value, name) => {
-        headers += `${name.toLowerCase()}\n${value.replaceAll("\n", " ")}\n`;
-      });
+      head = readHead(response);
     } catch (error) {
       if (this.#drop(op, trip)) this.#sink.failed(op, false, words(error));
       return;
     }
-    this.#sink.head(op, status, headers);
+    // What is read of a host's own response may have stopped the trip.
+    if (this.#trips.get(op) === trip) this.#sink.head(op, head.status, head.headers);
   }
 
-  /** The next chunk that has bytes, or undefined at the end. */
-  async #next(trip: Trip): Promise<Uint8Array | undefined> {
+  #chunk(op: number, fetch: number, trip: Trip, bytes: Uint8Array): void {
+    if (this.#trips.get(fetch) !== trip) return;
+    const chunk = this.#cut(trip, bytes);
+    if (chunk.length > 0) return this.#sink.chunk(op, chunk);
+    // It had bytes when it came: the host has given its memory to somebody else.
+    this.#drop(fetch, trip);
+    this.#sink.failed(op, false, "a chunk was taken away");
+  }
+
+  /** The next chunk that has bytes, or undefined at the end, and for a trip that was stopped. */
+  async #next(fetch: number, trip: Trip): Promise<Uint8Array | undefined> {
     trip.chunks ??= open(trip.response);
-    for (;;) {
+    for (let empty = 0; empty <= MAX_EMPTY_CHUNKS; empty += 1) {
       const { done, value } = await trip.chunks.read();
-      if (done) return undefined;
+      if (done || this.#trips.get(fetch) !== trip) return undefined;
       if (!ArrayBuffer.isView(value)) throw new TypeError("a body must give bytes");
       if (value.byteLength > 0) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     }
+    throw new TypeError(`a body gave ${MAX_EMPTY_CHUNKS} chunks without bytes`);
   }
 
   #cut(trip: Trip, chunk: Uint8Array): Uint8Array {
@@ -221,13 +222,30 @@ function open(response: Response | undefined): Chunks {
   };
 }
 
-function isResponse(value: unknown): value is Response {
-  if (typeof value !== "object" || value === null) return false;
-  const { status, headers } = value as Partial<Response>;
-  return typeof status === "number" && typeof headers?.forEach === "function";
+/** Status and headers, the latter as `name LF value LF` each. Throws where there is no response. */
+function readHead(response: Response): { status: number; headers: string } {
+  const { type, status, headers: given } = Object(response) as Partial<Response>;
+  if (!(Number.isInteger(status) && status! >= 0 && status! <= 999) || typeof given?.forEach !== "function") {
+    throw new TypeError("fetch gave something that is no Response");
+  }
+  let headers = "";
+  given.forEach((value, name) => {
+    headers += `${name.toLowerCase()}\n${value.replaceAll("\n", " ")}\n`;
+  });
+  // Browsers hide a redirect that is not followed behind status 0.
+  return { status: type === "opaqueredirect" ? 307 : status!, headers };
 }
 
-/** Whether a failed fetch surely sent nothing, by the system error behind it. */
+/** Whether a failed fetch surely sent nothing. An error that cannot be read says nothing about that. */
+function isBeforeSend(error: unknown): boolean {
+  try {
+    return neverSent(error);
+  } catch {
+    return false;
+  }
+}
+
+/** The same, by the system error behind it. */
 function neverSent(error: unknown, depth = 0): boolean {
   const cause: unknown = error instanceof Error ? (error.cause ?? error) : error;
   if (typeof cause !== "object" || cause === null || depth > 4) return false;

@@ -69,3 +69,17 @@ export function silentFetch() {
     });
   return { fetch, signals };
 }
+
+/** Fails the test if a promise was rejected without anybody to hear it. */
+export function watchRejections(t) {
+  const heard = [];
+  const listen = (reason) => heard.push(reason);
+  process.on("unhandledRejection", listen);
+  t.after(() => {
+    process.off("unhandledRejection", listen);
+    assert.deepEqual(heard, []);
+  });
+}
+
+/** Lets every microtask, and the check for unheard rejections, run. */
+export const turn = () => new Promise((resolve) => setImmediate(resolve));
