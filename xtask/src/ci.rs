@@ -105,6 +105,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         call("build the npm package", build::npm),
         call("build the worker", build::worker),
         node_tests("tests/js", 20),
+        node_tests("tests/js", 22),
         node_tests("tests/js", 24),
         node_tests("tests/worker", 24),
         node_tests("tests/browser", 24),
