@@ -85,7 +85,8 @@ export class Replica {
   /**
    * Opens a replica. Nothing is sent before the first request.
    *
-   * @throws {@link LeewardError} `config_invalid`, with `data.field` naming the option.
+   * @throws {@link LeewardError} `config_invalid`, with `data.field` naming the option, or `module` where the wasm
+   * is not the package's own or cannot be compiled here; `module_unavailable`, where it cannot be read or fetched.
    */
   static async open(options: ReplicaOptions = {}): Promise<Replica> {
     const checked = settings(options);
