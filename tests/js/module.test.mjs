@@ -148,6 +148,20 @@ test("init need not be awaited, may come twice, and takes nothing away", async (
   await works(entry);
 });
 
+test("a wrong module after a right one takes it away at no time", async (t) => {
+  const wrong = (entry) => refuses("config_invalid", /not leeward's/, () => entry.init(OTHER_WASM));
+  const [early, late] = await Promise.all([new Copy(t), new Copy(t)].map((copy) => copy.entry("slim")));
+  await early.init(wasm());
+  await wrong(early);
+  await works(early);
+  const given = late.init(wasm());
+  await Promise.all([given, wrong(late)]);
+  await works(late);
+  // One that passes, and would not be instantiated, comes too late.
+  await late.init(OTHER_BUILD);
+  await works(late);
+});
+
 test("what a program chose wins over the runtime's default, whatever comes first", async (t) => {
   for (const order of [["node", "inline"], ["inline", "node"], ["node", "slim"], ["slim", "node"]]) {
     const copy = new Copy(t);

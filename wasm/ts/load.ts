@@ -25,9 +25,9 @@ const WHAT_TO_DO = `take dist/leeward_wasm_bg.wasm of leeward ${VERSION}, whole 
 
 let loader: Loader | undefined;
 let isChosen = false;
-/** The module that was instantiated, and no other is from then on. */
-let known: WebAssembly.Module | undefined;
-/** The one that will be, once it is there. */
+/** A module that may be instantiated. */
+let ready: WebAssembly.Module | undefined;
+/** The one that will be, if nothing is wrong with it. */
 let next: Promise<WebAssembly.Module> | undefined;
 
 /**
@@ -49,7 +49,7 @@ export function loadWith(how: Loader, isChoice = false): void {
  * or is of another version; `module_unavailable`, if the promise or the response fails.
  */
 export async function init(module: ModuleSource | PromiseLike<ModuleSource>): Promise<void> {
-  await (known === undefined ? choose(() => module) : prepare(() => module));
+  await choose(() => module);
 }
 
 /**
@@ -58,27 +58,25 @@ export async function init(module: ModuleSource | PromiseLike<ModuleSource>): Pr
  * @internal
  */
 export async function load(): Promise<InitOutput> {
-  const attempt = known ?? next ?? choose(loader ?? notGiven);
-  const module = await attempt;
+  const module = ready ?? (await (next ?? choose(loader ?? notGiven)));
   try {
-    const exports = await instantiate({ module_or_path: module });
-    known ??= module;
-    next = undefined;
-    return exports;
+    return await instantiate({ module_or_path: module });
   } catch (cause) {
-    if (next === attempt) next = undefined;
+    if (ready === module) ready = undefined;
     if (cause instanceof RangeError) throw unavailable("there is no memory for the wasm", cause);
     throw wrong(UNFIT, cause);
   }
 }
 
-/** Makes the module of that source the next one, unless it fails. */
+/** Makes the module of that source the one to instantiate, if it passes. */
 function choose(how: Loader): Promise<WebAssembly.Module> {
   const attempt = prepare(how);
   next = attempt;
-  attempt.catch(() => {
+  const settle = (module = ready) => {
+    ready = module;
     if (next === attempt) next = undefined;
-  });
+  };
+  attempt.then(settle, () => settle());
   return attempt;
 }
 
