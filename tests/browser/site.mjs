@@ -22,9 +22,9 @@ const MEDIA_TYPES = {
 /**
  * Serves `files`, which gives contents (a string or bytes) or the `file:` URL of what to serve by path:
  * `{ "/": "<!doctype html>…", "/app.js": new URL("app.js", import.meta.url), "/leeward/": PACKAGE }`. A path that
- * ends in a slash and has a URL is a folder. Anything else is not found. `/` is HTML.
+ * ends in a slash and has a URL is a folder. Anything else is not found. `/` is HTML. `headers` go with every answer.
  */
-export async function serveSite(files) {
+export async function serveSite(files, { port = 0, headers = {} } = {}) {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://site.test");
     // What there is none of fails to be found or read.
@@ -32,11 +32,12 @@ export async function serveSite(files) {
     const type = pathname.endsWith("/") ? ".html" : extname(pathname);
     response.writeHead(contents === undefined ? 404 : 200, {
       "cache-control": "no-store",
+      ...headers,
       "content-type": MEDIA_TYPES[contents === undefined ? ".html" : type] ?? "application/octet-stream",
     });
     response.end(contents);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   return {
     url: `http://127.0.0.1:${server.address().port}/`,

@@ -1,36 +1,49 @@
-// Puts a real MCP server far away: starts @modelcontextprotocol/server-everything and relays HTTP to it with a delay,
-// counting the MCP messages that arrive. The counts are the proof of what an answer cost.
+// Puts a real MCP server far away: starts @modelcontextprotocol/server-everything, or the test authority, and relays
+// HTTP to it with a delay, counting the MCP messages that arrive. The counts are the proof of what an answer cost.
 //
-//   node relay.mjs [--rtt MS] [--port N]
+//   node relay.mjs [--rtt MS] [--port N] [--server everything|test] [--cors]
 //
-// --rtt   the round trip added: half on the way there, half before the answer's first byte.
+// --rtt   the round trip added: half on the way there, half before the answer's first byte. A preflight pays it too.
+// --cors  lets pages of any loopback origin in.
 //
 // Prints `listening on http://127.0.0.1:N/mcp`. Beside /mcp:
 //
-//   GET  /__stats   the messages since the start or the last reset, as JSON
-//   POST /__reset   zeroes them
+//   GET  /__stats                the messages since the start or the last reset, as JSON
+//   POST /__reset                zeroes them
+//   POST /__offline, /__online   from now on /mcp drops every connection, or no longer does
 
 import { spawn } from "node:child_process";
 import { createServer, request } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createTrips } from "../../tests/authority/trips.mjs";
 import { partPath } from "./parts.mjs";
 
 const { values } = parseArgs({
-  options: { rtt: { type: "string", default: "80" }, port: { type: "string", default: "0" } },
+  options: {
+    rtt: { type: "string", default: "80" },
+    port: { type: "string", default: "0" },
+    server: { type: "string", default: "everything" },
+    cors: { type: "boolean", default: false },
+  },
 });
 const halfRtt = Number(values.rtt) / 2;
 const trips = createTrips();
+let offline = false;
 
 const upstreamPort = await freePort();
-const upstream = spawn(
-  process.execPath,
-  [partPath("@modelcontextprotocol/server-everything/dist/index.js"), "streamableHttp"],
-  { env: { ...process.env, PORT: String(upstreamPort) }, stdio: ["ignore", "inherit", "inherit"] },
-);
+const SERVERS = {
+  everything: [partPath("@modelcontextprotocol/server-everything/dist/index.js"), "streamableHttp"],
+  test: [fileURLToPath(new URL("../../tests/authority/server.mjs", import.meta.url)), "--port", String(upstreamPort)],
+};
+// Its `listening on` goes to the log: on standard output it would be taken for the relay's.
+const upstream = spawn(process.execPath, SERVERS[values.server], {
+  env: { ...process.env, PORT: String(upstreamPort) },
+  stdio: ["ignore", 2, 2],
+});
 upstream.once("exit", (code) => process.exit(code ?? 1));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => upstream.kill());
 await listening(upstreamPort);
@@ -47,10 +60,20 @@ http.listen(Number(values.port), "127.0.0.1", () => {
 });
 
 async function route(req, res) {
+  for (const [name, value] of Object.entries(corsOf(req))) res.setHeader(name, value);
   if (req.url === "/__stats") return json(res, trips.snapshot());
   if (req.url === "/__reset" && req.method === "POST") {
     trips.reset();
     return json(res, trips.snapshot());
+  }
+  if ((req.url === "/__offline" || req.url === "/__online") && req.method === "POST") {
+    offline = req.url === "/__offline";
+    return json(res, { offline });
+  }
+  if (offline) return res.destroy();
+  if (values.cors && req.method === "OPTIONS") {
+    await sleep(2 * halfRtt);
+    return res.writeHead(204).end();
   }
   const body = await read(req);
   if (req.method === "POST") trips.count(body);
@@ -67,10 +90,25 @@ async function forward(req, body, res) {
   onward.end(body);
   const [answer] = await once(onward, "response");
   await sleep(halfRtt);
-  res.writeHead(answer.statusCode, answer.headers);
+  if (offline) return res.destroy();
+  res.writeHead(answer.statusCode, { ...answer.headers, ...corsOf(req) });
   res.flushHeaders();
   answer.pipe(res);
   answer.once("error", () => res.destroy());
+}
+
+/** What lets a page in: https://fetch.spec.whatwg.org/#http-cors-protocol */
+function corsOf({ headers }) {
+  const { origin } = headers;
+  if (!values.cors || !/^http:\/\/(127\.0\.0\.1|localhost)(:\d+)?$/.test(origin ?? "")) return {};
+  return {
+    "access-control-allow-origin": origin,
+    "access-control-allow-methods": "GET, POST, DELETE",
+    "access-control-allow-headers": headers["access-control-request-headers"] ?? "*",
+    "access-control-expose-headers": "mcp-session-id, mcp-protocol-version, retry-after",
+    "access-control-max-age": "600",
+    vary: "origin",
+  };
 }
 
 async function read(stream) {

@@ -2,6 +2,7 @@
 //!
 //! Everything that a contributor or CI does is a command here, so that both do the same. Nothing here is shipped.
 
+mod browser;
 mod build;
 mod ci;
 mod error;
@@ -37,6 +38,9 @@ cargo xtask <command>
       --once                   stop after the table; fails unless there were hits
       --rtt MS                 round trip to the server (80)
       --port N                 where the worker listens (8787)
+  browser [options]          the same in a page: Leeward in the browser, a real server at another origin (CORS)
+      --rtt MS                 round trip to the server (80)
+      --port N                 where the page is served (8788)
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
   hosts [NAME]               run the behaviour suite on every host, or those with NAME in theirs; print one table
   ci                         what CI runs: checks, tests, `run --once`
@@ -67,6 +71,7 @@ fn dispatch() -> Result<ExitCode> {
         "size" => no_more(args).and_then(|()| size::command(&workspace)).map(done),
         "serve" => serve::command(&workspace, args).map(done),
         "run" => run::command(&workspace, args),
+        "browser" => browser::command(&workspace, args).map(done),
         "test" => ci::test(&workspace, args),
         "hosts" => hosts::command(&workspace, args),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
