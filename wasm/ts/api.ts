@@ -1,4 +1,8 @@
-/** What the package exports, whatever the runtime. */
+/**
+ * What the package exports, whatever the runtime.
+ *
+ * @packageDocumentation
+ */
 
 export { LeewardError, McpError } from "./errors.js";
 export type { ErrorCode, ErrorDetails } from "./errors.js";

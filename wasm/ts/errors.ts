@@ -94,6 +94,7 @@ export class LeewardError extends Error {
 
 /** A JSON-RPC error of the authority, passed through: `rpcCode`, `message` and `data` are as it sent them. */
 export class McpError extends LeewardError {
+  /** The authority's JSON-RPC error code. */
   declare readonly rpcCode: number;
 
   /** Makes an error of the authority. */

@@ -15,6 +15,7 @@ import type {
   CompleteResult,
   DiscoverResult,
   GetPromptResult,
+  ListOptions,
   ListPromptsResult,
   ListResourceTemplatesResult,
   ListResourcesResult,
@@ -58,7 +59,11 @@ const encoder = new TextEncoder();
  * A replica of an MCP server in this process: it answers from its cache what its policy lets it keep, and asks
  * the authority for the rest. Results are shared between calls and frozen; copy one before changing it.
  *
- * Every method may fail with a {@link LeewardError}; once {@link Replica.close} was called, with code `closed`.
+ * Every method may fail with a {@link LeewardError}: by rejecting if it returns a promise, by throwing if not. Its code
+ * is `closed` after {@link Replica.close}. A request may fail with `invalid_params` (an argument of the wrong type),
+ * `denied_by_policy`, `cancelled` (by `signal` or `timeoutMs`), `over_budget` (a limit was reached), the `authority_*`
+ * codes and `rate_limited` (the authority gives no answer, or none that can be used), and with a {@link McpError} of
+ * the authority itself.
  *
  * @example
  * ```ts
@@ -85,6 +90,8 @@ export class Replica {
   /**
    * Opens a replica. Nothing is sent before the first request.
    *
+   * @param options The configuration, and what the host replaces. Default: no authority, so that only local tools and
+   * resources answer.
    * @throws {@link LeewardError} `config_invalid`, with `data.field` naming the option, or `module` where the wasm
    * is not the package's own or cannot be compiled here; `module_unavailable`, where it cannot be read or fetched.
    */
@@ -103,27 +110,57 @@ export class Replica {
     return replica;
   }
 
-  /** A transport for `client.connect` of the official SDK, versions 1 and 2. Each client needs its own. */
-  transport(options: { principal?: string | null } = {}): ReplicaTransport {
+  /**
+   * A transport for `client.connect` of the official SDK, versions 1 and 2. Each client needs its own.
+   *
+   * @param options `principal`: who the client speaks for, as in {@link CallOptions}.
+   *
+   * @example
+   * ```ts
+   * await client.connect(replica.transport({ principal: "ann" }));
+   * ```
+   */
+  transport(options: Pick<CallOptions, "principal"> = {}): ReplicaTransport {
     this.#host.border.call(() => {});
     return new ReplicaTransport(this.#host, this.#callerOf(options));
   }
 
-  /** Calls a tool. A failure of the tool itself is a result with `isError`. */
+  /**
+   * Calls a tool. A failure of the tool itself is a result with `isError`.
+   *
+   * @param name The tool's name.
+   * @param args Its arguments, an object that JSON can hold. Default: none.
+   * @throws {@link LeewardError} `unknown_outcome` if a write was sent and nobody knows whether it took effect; else as
+   * {@link Replica} says.
+   */
   callTool(name: string, args?: object, options?: CallOptions): Promise<CallToolResult> {
     return this.#ask(() => requests.toolCall(name, args), options, (border) =>
       this.#answers.result<CallToolResult>(border, false),
     );
   }
 
-  /** Calls a tool, and says how the cache took part. */
+  /**
+   * Calls a tool, and says how the cache took part.
+   *
+   * @throws As {@link Replica.callTool}.
+   *
+   * @example
+   * ```ts
+   * const { result, cache } = await replica.callToolWithCache("get_ticket", { id: "PROJ-123" });
+   * cache.status; // "hit"
+   * ```
+   */
   callToolWithCache(name: string, args?: object, options?: CallOptions): Promise<WithCache<CallToolResult>> {
     return this.#ask(() => requests.toolCall(name, args), options, (border) =>
       this.#answers.resultWithCache<CallToolResult>(border, false),
     );
   }
 
-  /** What a call of the tool would give at once: the fresh result, or undefined. Sends nothing. */
+  /**
+   * What a call of the tool would give at once: the fresh result, or undefined. Sends nothing.
+   *
+   * @throws {@link LeewardError} `invalid_params` or `closed`.
+   */
   peekTool(name: string, args?: object, options?: Pick<CallOptions, "principal">): CallToolResult | undefined {
     return this.#peek(requests.toolCall(name, args), options, false);
   }
@@ -142,28 +179,32 @@ export class Replica {
     );
   }
 
-  /** What a read of the resource would give at once: the fresh result, or undefined. Sends nothing. */
+  /**
+   * What a read of the resource would give at once: the fresh result, or undefined. Sends nothing.
+   *
+   * @throws As {@link Replica.peekTool}.
+   */
   peekResource(uri: string, options?: Pick<CallOptions, "principal">): ReadResourceResult | undefined {
     return this.#peek(requests.resourceRead(uri), options, true);
   }
 
-  /** A page of the tools: the first, or the one behind `cursor`. */
-  listTools(options?: CallOptions & { cursor?: string }): Promise<ListToolsResult> {
+  /** A page of the tools, local ones among them: the first page, or the one behind `cursor`. */
+  listTools(options?: ListOptions): Promise<ListToolsResult> {
     return this.#list("tools/list", options);
   }
 
   /** A page of the resources. */
-  listResources(options?: CallOptions & { cursor?: string }): Promise<ListResourcesResult> {
+  listResources(options?: ListOptions): Promise<ListResourcesResult> {
     return this.#list("resources/list", options);
   }
 
   /** A page of the resource templates. */
-  listResourceTemplates(options?: CallOptions & { cursor?: string }): Promise<ListResourceTemplatesResult> {
+  listResourceTemplates(options?: ListOptions): Promise<ListResourceTemplatesResult> {
     return this.#list("resources/templates/list", options);
   }
 
   /** A page of the prompts. */
-  listPrompts(options?: CallOptions & { cursor?: string }): Promise<ListPromptsResult> {
+  listPrompts(options?: ListOptions): Promise<ListPromptsResult> {
     return this.#list("prompts/list", options);
   }
 
@@ -189,7 +230,13 @@ export class Replica {
     return this.request("server/discover", undefined, options);
   }
 
-  /** Any request of the stateless revision. */
+  /**
+   * Any request of the stateless revision.
+   *
+   * @typeParam Answer The shape of its result, which nothing checks.
+   * @param method The method, such as `prompts/list`.
+   * @param params Its parameters, an object that JSON can hold. Default: none.
+   */
   request<Answer = Result>(method: string, params?: object, options?: CallOptions): Promise<Answer> {
     const hasTtl = HAS_TTL.has(method);
     return this.#ask(() => requests.request(method, params), options, (border) =>
@@ -197,7 +244,11 @@ export class Replica {
     );
   }
 
-  /** Any request, and how the cache took part. */
+  /**
+   * Any request as by {@link Replica.request}, and how the cache took part.
+   *
+   * @typeParam Answer The shape of its result, which nothing checks.
+   */
   requestWithCache<Answer = Result>(
     method: string,
     params?: object,
@@ -212,6 +263,10 @@ export class Replica {
   /**
    * Adds a tool that this process answers itself, or replaces one. Agents see it beside the authority's.
    *
+   * @example
+   * ```ts
+   * replica.tool({ name: "now", handler: () => new Date().toISOString() });
+   * ```
    * @throws {@link LeewardError} `invalid_params` for a bad definition, `config_invalid` for a bad rule.
    */
   tool(tool: LocalTool): void {
@@ -243,7 +298,7 @@ export class Replica {
     this.#host.pump();
   }
 
-  /** Counters. */
+  /** Counters since the start, and what is held now. */
   stats(): Stats {
     const values = this.#host.border.call((engine) => engine.stats());
     return Object.fromEntries(COUNTERS.map((name, at) => [name, values[at] ?? 0])) as unknown as Stats;
@@ -257,7 +312,7 @@ export class Replica {
     this.#host.close();
   }
 
-  #list<Answer>(method: string, options?: CallOptions & { cursor?: string }): Promise<Answer> {
+  #list<Answer>(method: string, options?: ListOptions): Promise<Answer> {
     const cursor = options?.cursor;
     return this.request(method, cursor === undefined ? undefined : { cursor }, options);
   }
@@ -358,7 +413,9 @@ export class Replica {
 
 /** Closing by scope: `await using replica = await Replica.open(…)`. */
 export interface Replica {
+  /** As {@link Replica.close}, by `using`. */
   [Symbol.dispose](): void;
+  /** As {@link Replica.close}, by `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

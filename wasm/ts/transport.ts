@@ -43,12 +43,22 @@ export class ReplicaTransport {
     this.#forgetEnd = host.onEnd((error, isBroken) => this.#end(error, isBroken));
   }
 
-  /** Starts the connection. Nothing has to be done for that, and doing it twice is no fault. */
+  /**
+   * Starts the connection. Nothing has to be done for that, and doing it twice is no fault.
+   *
+   * @throws {@link LeewardError} `closed` if it has ended.
+   */
   async start(): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended;
   }
 
-  /** Sends a message. Resolves once the replica has taken it; the answer comes by `onmessage`. */
+  /**
+   * Sends a message. Resolves once the replica has taken it; the answer comes by `onmessage`, also if it is an error.
+   *
+   * @param message One JSON-RPC message.
+   * @param options What the client's SDK says besides; without effect.
+   * @throws {@link LeewardError} `closed` if the connection has ended, `invalid_params` for what is no JSON object.
+   */
   async send(message: JsonRpcMessage | JsonRpcMessage[] | object, options?: unknown): Promise<void> {
     void options;
     if (this.#ended !== undefined) throw this.#ended;

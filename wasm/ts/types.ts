@@ -1,39 +1,65 @@
-/**
- * The public types: the configuration, what calls take and give, and the MCP types they are made of. MCP types
- * name the members that this package's users meet; an authority may send more.
- */
+/** The types of this package itself: the configuration, and what calls take and give. */
 
-/** A policy rule: an RFC 9651 Item such as `cache;max-age=60;stale-if-error=600`. */
+import type { CallToolResult, ObjectSchema, ReadResourceResult, Resource, Tool } from "./mcp.js";
+
+export type * from "./mcp.js";
+
+/**
+ * A policy rule: an RFC 9651 Item of at most 4096 characters. `cache` with the parameters `max-age`,
+ * `stale-while-revalidate` and `stale-if-error` (whole seconds, 0 to 86,400), `private` or `public`, and `tags`;
+ * `live`; `through` (with `tags`); or `deny`.
+ *
+ * @example
+ * `cache; max-age=60; stale-if-error=600`
+ */
 export type RuleText = string;
 
-/** A rule for a tool (exact name or glob) or for a resource (URI or URI template). The first match wins. */
-export type Rule =
-  | { tool: string; resource?: never; rule: RuleText }
-  | { resource: string; tool?: never; rule: RuleText };
+/** A rule for a tool or for a resource. Of a policy's rules the first that matches decides. */
+export type Rule = ToolRule | ResourceRule;
+
+/** A rule for tools. */
+export interface ToolRule {
+  /** A tool's name, or a glob: `*` stands for any characters or none, `?` for one. At most 8192 bytes, a glob 512. */
+  tool: string;
+  /** Not beside `tool`. */
+  resource?: never;
+  /** What is done with their calls. */
+  rule: RuleText;
+}
+
+/** A rule for resources. */
+export interface ResourceRule {
+  /** A URI, a URI template (`docs://{page}`, `file:///{+path}`) or a glob with `*`.. */
+  resource: string;
+  /** Not beside `resource`. */
+  tool?: never;
+  /** What is done with reads of them. */
+  rule: RuleText;
+}
 
 /** An upstream MCP server over Streamable HTTP. */
 export interface Authority {
-  /** Absolute `http` or `https` URL of its MCP endpoint. */
+  /** Absolute `http` or `https` URL of its MCP endpoint: ASCII, at most 8192 bytes, no user information or fragment. */
   url: string;
-  /** Static bearer token; unused where `credentialFor` is given. */
+  /** Static bearer token, 1 to 8192 visible ASCII characters; unused where `credentialFor` is given. */
   token?: string;
 }
 
-/** Limits; whatever is left out has its default. */
+/** Limits, each a whole number; whatever is left out has its default. */
 export interface Limits {
-  /** Bytes that the cache may hold. Default 16 MiB. */
+  /** Bytes that the cache may hold, 0 (stores nothing) to 1 GiB. Default 16 MiB. */
   maxCacheBytes?: number;
-  /** Largest message taken from an agent. Default 1 MiB. */
+  /** Largest message taken from an agent, in bytes, 1 KiB to 64 MiB. Default 1 MiB. */
   maxMessageBytes?: number;
-  /** Largest response body taken from an authority. Default 8 MiB. */
+  /** Largest response body taken from an authority, in bytes, 1 KiB to 256 MiB. Default 8 MiB. */
   maxResponseBytes?: number;
-  /** Most trips in progress at once. Default 256. */
+  /** Most trips in progress at once, 1 to 65,536. Default 256. */
   maxFlights?: number;
-  /** Most requests waiting at once. Default 1024. */
+  /** Most requests waiting at once, 1 to 1,048,576. Default 1024. */
   maxWaiters?: number;
-  /** Most principals remembered at once. Default 1024. */
+  /** Most principals remembered at once, 1 to 1,048,576; the least recently used is forgotten. Default 1024. */
   maxPartitions?: number;
-  /** Hard end of one trip, in milliseconds. Default 60,000. */
+  /** Hard end of one trip, in milliseconds, 1 to 3,600,000. Default 60,000. */
   requestTimeoutMs?: number;
 }
 
@@ -43,15 +69,15 @@ export interface Configuration {
   $schema?: string;
   /** The authority, or its URL. Without one the replica answers from local tools and resources only. */
   authority?: string | Authority;
-  /** The principal of calls that name none. Default `local`; `null` makes them anonymous. */
+  /** The principal of calls that name none, 1 to 1024 bytes. Default `local`; `null` makes them anonymous. */
   principal?: string | null;
-  /** The rules. A tool without one is forwarded and treated as a write. */
+  /** The rules, at most 1024. A tool without one is forwarded and treated as a write. Default: none. */
   policy?: readonly Rule[];
-  /** The limits. */
+  /** The limits. Default: those of {@link Limits}. */
   limits?: Limits;
-  /** What an anonymous caller gets. Default `deny`. */
+  /** What an anonymous caller gets: nothing (`deny`, the default), or only what is stored as public (`public-only`). */
   anonymous?: "deny" | "public-only";
-  /** `Origin` values that HTTP hosts accept; without effect in this package. */
+  /** `Origin` values that HTTP hosts accept besides their own, at most 64; a replica by itself makes no use of them. */
   origins?: readonly string[];
 }
 
@@ -69,7 +95,7 @@ export interface Clock {
 
 /** A bearer credential for the authority. */
 export interface Credential {
-  /** The token, without a scheme. */
+  /** The token, without a scheme: visible ASCII characters. */
   token: string;
   /** Names the grant behind the token, so that a refreshed token keeps its cache entries. */
   identity?: string;
@@ -97,21 +123,67 @@ export interface ReplicaOptions extends Configuration {
 
 /** Something an operator may want to log. New kinds may come: ignore those you do not know. */
 export type ReplicaEvent =
-  | { type: "tool_dropped"; name: string; reason: string }
-  | { type: "authority_version"; version: string }
-  | { type: "trip_failed"; method: string; code: string; message: string; detail: string }
-  | { type: "not_stored"; method: string; reason: string }
-  | { type: "host_failed"; what: string; message: string }
-  | { type: "other" };
+  | {
+      /** A tool of the authority's list was left out. */
+      type: "tool_dropped";
+      /** The tool's name. */
+      name: string;
+      /** Why. */
+      reason: string;
+    }
+  | {
+      /** The authority's protocol version was found out. */
+      type: "authority_version";
+      /** The version, such as `2026-07-28`. */
+      version: string;
+    }
+  | {
+      /** A trip to the authority failed. */
+      type: "trip_failed";
+      /** The request's method. */
+      method: string;
+      /** The {@link ErrorCode} it was given. */
+      code: string;
+      /** What the agent is told. */
+      message: string;
+      /** What only an operator should read. */
+      detail: string;
+    }
+  | {
+      /** A result that a rule would keep was not stored. */
+      type: "not_stored";
+      /** The request's method. */
+      method: string;
+      /** Why. */
+      reason: string;
+    }
+  | {
+      /** A function of this host (`fetch`, a clock, `credentialFor`, …) failed. */
+      type: "host_failed";
+      /** Which one. */
+      what: string;
+      /** What it said. */
+      message: string;
+    }
+  | {
+      /** Something that this version of the package has no name for. */
+      type: "other";
+    };
 
 /** What a call may say about itself. */
 export interface CallOptions {
   /** Gives the call up. A write that was sent goes on. */
   signal?: AbortSignal;
-  /** Who the call is for; `null` for nobody in particular. Default: the configuration's principal. */
+  /** Who the call is for, 1 to 1024 bytes; `null` for nobody in particular. Default: the configuration's principal. */
   principal?: string | null;
-  /** Gives the call up after this many milliseconds, by the host's timer. A write that was sent goes on. */
+  /** Gives the call up after this many milliseconds (0 or more), by the host's timer. A write that was sent goes on. */
   timeoutMs?: number;
+}
+
+/** What a call for a page of a list may say about itself. */
+export interface ListOptions extends CallOptions {
+  /** `nextCursor` of the page before. Default: the first page. */
+  cursor?: string;
 }
 
 /** How the cache took part in an answer. */
@@ -169,7 +241,7 @@ export interface Stats {
 /** A tool that this process answers itself. */
 export interface LocalTool extends Omit<Tool, "inputSchema"> {
   /** JSON Schema of the arguments; an object. Default: any object. */
-  inputSchema?: Tool["inputSchema"];
+  inputSchema?: ObjectSchema;
   /** Answers a call. A string is one text block; what is thrown is reported to the agent by its message. */
   handler: (args: Record<string, unknown>, context: LocalContext) => LocalAnswer<CallToolResult>;
   /** A rule of class `cache`, `live` (the default) or `through`. */
@@ -191,182 +263,4 @@ export type LocalAnswer<Result> = Result | string | PromiseLike<Result | string>
 export interface LocalContext {
   /** Aborts when the replica drops the call or is closed. */
   readonly signal: AbortSignal;
-}
-
-/** Any JSON object. */
-export type JsonObject = { [name: string]: unknown };
-
-/** What every result may have. */
-export interface Result {
-  /** `complete`, `input_required`, or an extension's. */
-  resultType?: string;
-  /** Metadata, without the replica's own. */
-  _meta?: JsonObject;
-  [name: string]: unknown;
-}
-
-/** A block of content. */
-export type ContentBlock =
-  | { type: "text"; text: string; annotations?: JsonObject; _meta?: JsonObject }
-  | { type: "image"; data: string; mimeType: string; annotations?: JsonObject; _meta?: JsonObject }
-  | { type: "audio"; data: string; mimeType: string; annotations?: JsonObject; _meta?: JsonObject }
-  | ({ type: "resource_link" } & Resource)
-  | { type: "resource"; resource: ResourceContents; annotations?: JsonObject; _meta?: JsonObject };
-
-/** The result of `tools/call`. A tool's own failure is a result with `isError`, not an exception. */
-export interface CallToolResult extends Result {
-  /** What the tool says. */
-  content: ContentBlock[];
-  /** The same as structured data, if the tool has an output schema. */
-  structuredContent?: unknown;
-  /** True if the tool failed. */
-  isError?: boolean;
-}
-
-/** A tool's definition. */
-export interface Tool {
-  /** Its name. */
-  name: string;
-  /** For display. */
-  title?: string;
-  /** For the model. */
-  description?: string;
-  /** JSON Schema of the arguments. */
-  inputSchema: { type: "object"; [keyword: string]: unknown };
-  /** JSON Schema of `structuredContent`. */
-  outputSchema?: JsonObject;
-  /** Hints about its behaviour. */
-  annotations?: JsonObject;
-  /** Icons. */
-  icons?: JsonObject[];
-  /** Metadata. */
-  _meta?: JsonObject;
-}
-
-/** A resource's definition. */
-export interface Resource {
-  /** Its URI. */
-  uri: string;
-  /** Its name. */
-  name: string;
-  /** For display. */
-  title?: string;
-  /** For the model. */
-  description?: string;
-  /** Its media type. */
-  mimeType?: string;
-  /** Its size in bytes. */
-  size?: number;
-  /** Hints for the client. */
-  annotations?: JsonObject;
-  /** Icons. */
-  icons?: JsonObject[];
-  /** Metadata. */
-  _meta?: JsonObject;
-}
-
-/** A resource template's definition. */
-export interface ResourceTemplate extends Omit<Resource, "uri" | "size"> {
-  /** RFC 6570 template of its URIs. */
-  uriTemplate: string;
-}
-
-/** A prompt's definition. */
-export interface Prompt {
-  /** Its name. */
-  name: string;
-  /** For display. */
-  title?: string;
-  /** For the model. */
-  description?: string;
-  /** Its arguments. */
-  arguments?: { name: string; title?: string; description?: string; required?: boolean }[];
-  /** Icons. */
-  icons?: JsonObject[];
-  /** Metadata. */
-  _meta?: JsonObject;
-}
-
-/** Contents of a resource: text or base64. */
-export interface ResourceContents {
-  /** The URI. */
-  uri: string;
-  /** The media type. */
-  mimeType?: string;
-  /** The text, if it is text. */
-  text?: string;
-  /** The bytes as base64, if it is not. */
-  blob?: string;
-  /** Metadata. */
-  _meta?: JsonObject;
-}
-
-/** The result of `resources/read`. Its remaining freshness is `cache.ttlMs` of the `…WithCache` form. */
-export interface ReadResourceResult extends Result {
-  /** The contents. */
-  contents: ResourceContents[];
-}
-
-/** A page of a list. */
-export interface Page extends Result {
-  /** Asks for the next page; absent on the last one. */
-  nextCursor?: string;
-}
-
-/** A page of tools. */
-export interface ListToolsResult extends Page {
-  /** The tools. */
-  tools: Tool[];
-}
-
-/** A page of resources. */
-export interface ListResourcesResult extends Page {
-  /** The resources. */
-  resources: Resource[];
-}
-
-/** A page of resource templates. */
-export interface ListResourceTemplatesResult extends Page {
-  /** The templates. */
-  resourceTemplates: ResourceTemplate[];
-}
-
-/** A page of prompts. */
-export interface ListPromptsResult extends Page {
-  /** The prompts. */
-  prompts: Prompt[];
-}
-
-/** The result of `prompts/get`. */
-export interface GetPromptResult extends Result {
-  /** What it is for. */
-  description?: string;
-  /** The messages. */
-  messages: { role: "user" | "assistant"; content: ContentBlock }[];
-}
-
-/** The result of `completion/complete`. */
-export interface CompleteResult extends Result {
-  /** The proposals. */
-  completion: { values: string[]; total?: number; hasMore?: boolean };
-}
-
-/** The result of `server/discover`. */
-export interface DiscoverResult extends Result {
-  /** Protocol versions. */
-  supportedVersions: string[];
-  /** What can be asked for. */
-  capabilities: JsonObject;
-  /** For the model. */
-  instructions?: string;
-}
-
-/** Any JSON-RPC message. */
-export interface JsonRpcMessage {
-  jsonrpc: "2.0";
-  id?: string | number | null;
-  method?: string;
-  params?: unknown;
-  result?: unknown;
-  error?: unknown;
 }

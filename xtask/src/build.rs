@@ -1,6 +1,7 @@
 //! Builds what is shipped: the npm package (`wasm/dist`) and the worker (`worker-js/build`).
 
 use std::fs;
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -88,6 +89,20 @@ pub(crate) fn npm(workspace: &Workspace) -> Result {
     fs::rename(&out, &dist).context(out.display())?;
     let _ = fs::remove_dir_all(&old);
     Ok(())
+}
+
+/// `docs`: the npm package's reference, from what was just built.
+pub(crate) fn docs(workspace: &Workspace) -> Result {
+    setup::setup(workspace)?;
+    npm(workspace)?;
+    process::run(workspace, "write docs/npm", &mut reference(workspace, &[]))
+}
+
+/// Writes or checks `docs/npm` from the npm package as it was built last.
+pub(crate) fn reference(workspace: &Workspace, args: &[&str]) -> Command {
+    let mut node = workspace.node(24, workspace.path("xtask/js/reference.mjs"));
+    node.args(args);
+    node
 }
 
 /// The worker: one module and its wasm, ready for workerd and wrangler.

@@ -103,6 +103,10 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
     let mut steps = vec![
         tests("Rust tests", rust, report::cargo),
         call("build the npm package", build::npm),
+        check(
+            "reference of the npm package",
+            build::reference(workspace, &["--check"]),
+        ),
         call("build the worker", build::worker),
         node_tests("tests/js", 20),
         node_tests("tests/js", 22),

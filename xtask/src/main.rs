@@ -28,6 +28,7 @@ cargo xtask <command>
 
   setup                      fetch the Rust targets and the npm parts
   build [npm|worker]         build the npm package, the worker, or both
+  docs                       write docs/npm, the npm package's reference, from its doc comments
   size                       print what both weigh: raw, gzip, brotli
   serve [options]            run the worker in front of an MCP server
       --authority URL          the server's Streamable HTTP endpoint
@@ -68,6 +69,7 @@ fn dispatch() -> Result<ExitCode> {
     match &*command.to_string_lossy() {
         "setup" => no_more(args).and_then(|()| setup::setup(&workspace)).map(done),
         "build" => build::command(&workspace, args).map(done),
+        "docs" => no_more(args).and_then(|()| build::docs(&workspace)).map(done),
         "size" => no_more(args).and_then(|()| size::command(&workspace)).map(done),
         "serve" => serve::command(&workspace, args).map(done),
         "run" => run::command(&workspace, args),
