@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use leeward::Code;
+use serde_json::Value;
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
@@ -97,5 +98,64 @@ fn codes_to_come_are_reserved() {
             Code::ALL.into_iter().all(|code| code.as_str() != name),
             "{name} is in use: it belongs into the table"
         );
+    }
+}
+
+/// docs/RUNTIMES.md: the version, the `exports` condition, the entry, and what else is run; in short in wasm/README.md.
+#[test]
+fn the_table_of_runtimes_is_what_is_run() {
+    let json = |name: &str| -> Value { serde_json::from_str(&document(name)).expect(name) };
+    let (lock, package) = (json("tests/package-lock.json"), json("wasm/package.json"));
+    let installed = |name: &str| {
+        let version = lock["packages"][format!("node_modules/{name}")]["version"].as_str();
+        version
+            .unwrap_or_else(|| panic!("{name} is not in the lock"))
+            .to_owned()
+    };
+    let text = document("docs/RUNTIMES.md");
+    let rows = || {
+        let lines = text.lines().filter(|line| line.starts_with("| ")).skip(1);
+        lines.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+    };
+
+    let (hosts, readme) = (document("xtask/src/hosts.rs"), document("wasm/README.md"));
+    let names = rows().map(|row| row[1].to_owned()).collect::<Vec<_>>();
+    for name in &names {
+        assert!(
+            hosts.contains(&format!("\"{name}\"")),
+            "{name} is no host of xtask's"
+        );
+    }
+    assert!(
+        hosts.contains(&format!("const HOSTS: [Host; {}]", names.len())),
+        "a host has no row"
+    );
+
+    for row in rows() {
+        let [_, name, version, condition, entry, also, _] = row[..] else {
+            panic!("{row:?}")
+        };
+        let runs = match name.split_once(' ') {
+            Some(("Node", major)) => installed(&format!("node{major}-linux-x64")),
+            Some(("Chromium", _)) => {
+                let version = installed("@sparticuz/chromium");
+                version.split('.').next().unwrap_or_default().to_owned()
+            }
+            _ if name == "worker" => installed("workerd"),
+            _ => installed(&name.to_lowercase()),
+        };
+        assert_eq!(version, runs, "{name}");
+        if !condition.is_empty() {
+            let exported = &package["exports"]["."][condition.trim_matches('`')];
+            let file = exported.get("default").unwrap_or(exported).as_str();
+            assert_eq!(file, Some(&*format!("./{}", entry.trim_matches('`'))), "{name}");
+            let runtime = name.split(' ').next().unwrap_or_default();
+            let short = |line: &str| [runtime, version, entry].iter().all(|part| line.contains(part));
+            assert!(readme.lines().any(short), "{name} in wasm/README.md");
+        }
+        for path in also.split('`').skip(1).step_by(2) {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+            assert!(path.exists(), "{name}: {}", path.display());
+        }
     }
 }
