@@ -1,4 +1,8 @@
-/** Entry with the module within its JavaScript, for where no file can be read or fetched. */
+/**
+ * Entry with the module within its JavaScript, for where no file can be read or fetched.
+ *
+ * @packageDocumentation
+ */
 
 import { loadWith } from "./load.js";
 import { BASE64 } from "./wasm_base64.js";

@@ -45,7 +45,7 @@ export function loadWith(how: Loader, isChoice = false): void {
  * `Response` that brings them, or a promise of one of these. It wins over what an entry would load. Once a module is
  * in use a further one is checked and otherwise ignored. A compiled module need not be awaited: `Replica.open` waits.
  *
- * @throws {@link LeewardError} `config_invalid` with `data.field` `module`, if it is something else, is no whole wasm,
+ * @throws `LeewardError` `config_invalid` with `data.field` `module`, if it is something else, is no whole wasm,
  * or is of another version; `module_unavailable`, if the promise or the response fails.
  */
 export async function init(module: ModuleSource | PromiseLike<ModuleSource>): Promise<void> {

@@ -1,4 +1,8 @@
-/** Entry without a module of its own: the program hands it over by {@link init}. */
+/**
+ * Entry without a module of its own: the program hands it over by {@link init}.
+ *
+ * @packageDocumentation
+ */
 
 export * from "./api.js";
 export { init } from "./load.js";
