@@ -6,6 +6,7 @@ mod browser;
 mod build;
 mod ci;
 mod error;
+mod flags;
 mod hosts;
 mod process;
 mod progress;

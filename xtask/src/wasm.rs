@@ -7,6 +7,7 @@ use std::path::Path;
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::error::{Context, Error, Result};
+use crate::flags;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -23,6 +24,7 @@ pub(crate) enum Loader {
 pub(crate) fn build(workspace: &Workspace, package: &str, loader: Loader, name: &str, out: &Path) -> Result {
     let target = "wasm32-unknown-unknown";
     let mut cargo = workspace.cargo(&["build", "--release", "--target", target, "--package", package]);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags::reproducible(workspace)?);
     process::run(workspace, &format!("compile {package}"), &mut cargo)?;
 
     let file = format!("{}.wasm", package.replace('-', "_"));

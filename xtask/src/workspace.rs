@@ -53,6 +53,18 @@ impl Workspace {
         command
     }
 
+    /// What a program, started in the root, prints.
+    pub(crate) fn output(&self, program: &str, args: &[&str]) -> Result<String> {
+        let asked = self.command(program).args(args).output();
+        let output = asked.context(format_args!("cannot start {program}"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(Error::new(format!("{program} {}: {said}", args.join(" "))));
+        }
+        let text = String::from_utf8(output.stdout).context(program)?;
+        Ok(text.trim_end().to_owned())
+    }
+
     /// `script` as a [`crate::process::Server`]: it ends when its standard input closes.
     pub(crate) fn node_server(&self, script: &str) -> Command {
         let mut command = self.node(24, "--import");
