@@ -9,6 +9,7 @@ use lexopt::{Arg, ValueExt};
 use serde_json::json;
 
 use crate::build;
+use crate::crates;
 use crate::error::{Context, Error, Result};
 use crate::hosts;
 use crate::process::{self, Errors, Server};
@@ -80,6 +81,7 @@ fn source_steps(workspace: &Workspace) -> Vec<Step> {
         alone(workspace, "leeward-sync", BARE),
         alone(workspace, "leeward-sync", WASM),
         check("documentation", documentation(workspace)),
+        Step::new("cargo package", crates::packaged),
     ];
     if has_deny(workspace) {
         let offline = workspace.cargo(&["deny", "check", "bans", "licenses", "sources"]);

@@ -5,6 +5,7 @@
 mod browser;
 mod build;
 mod ci;
+mod crates;
 mod error;
 mod flags;
 mod hosts;

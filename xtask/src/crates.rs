@@ -1,0 +1,72 @@
+//! The crates as they would be published: packed without a warning, with what belongs to them, and built from that.
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::{Context, Result};
+use crate::process;
+use crate::report::Tally;
+use crate::workspace::Workspace;
+
+/// What is published, in the order in which one needs another.
+const PUBLISHED: [&str; 2] = ["leeward", "leeward-sync"];
+/// What each has besides its sources; the last three are cargo's own.
+const BESIDES: [&str; 6] = [
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "Cargo.toml.orig",
+];
+/// Which commit it was packed from; cargo leaves it out of an export without git.
+const COMMIT: &str = ".cargo_vcs_info.json";
+
+/// A case for each crate's list of files, and one for packing and building them all.
+pub(crate) fn packaged(workspace: &Workspace, log: &Path) -> Result<Tally> {
+    // A change that is not committed yet is checked like any other; `cargo publish` itself will not take one. Cargo
+    // checks that the metadata is complete, and that each builds against the others as packed.
+    let mut package = workspace.cargo(&["package", "--offline", "--locked", "--allow-dirty"]);
+    package.args(PUBLISHED.iter().flat_map(|name| ["-p", name]));
+    let ok = process::into_log(&mut package, log)?;
+    let mut said = fs::read_to_string(log).context(log.display())?;
+    let mut tally = Tally::one(ok && !said.contains("warning:"));
+    for name in PUBLISHED {
+        let list = workspace.output(
+            "cargo",
+            &["package", "--list", "--offline", "--allow-dirty", "-p", name],
+        )?;
+        let wrong = wrong(list.lines());
+        tally.add(Tally::one(wrong.is_empty()));
+        for file in wrong {
+            said.push_str(&format!("{name}: {file}\n"));
+        }
+    }
+    fs::write(log, said).context(log.display())?;
+    Ok(tally)
+}
+
+/// What is missing from a crate's files, and what does not belong there.
+fn wrong<'a>(files: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let missing = BESIDES
+        .into_iter()
+        .filter(|name| !files.clone().any(|file| file == *name));
+    let extra = files
+        .clone()
+        .filter(|file| *file != COMMIT && !BESIDES.contains(file) && !file.starts_with("src/"));
+    let missing = missing.map(|name| format!("has no {name}"));
+    missing.chain(extra.map(|file| format!("has {file}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_and_what_is_extra_is_named() {
+        let sound = BESIDES.into_iter().chain(["src/lib.rs"]);
+        assert!(wrong(sound.clone()).is_empty());
+        let files = sound.filter(|file| *file != "README.md").chain(["tests/a.rs"]);
+        assert_eq!(wrong(files), ["has no README.md", "has tests/a.rs"]);
+    }
+}
