@@ -17,6 +17,7 @@ use crate::report::{self, Tally};
 use crate::serve::{self, Settings};
 use crate::setup;
 use crate::steps::{Step, call, check, counted, node_tests, run_all, tests};
+use crate::version;
 use crate::workspace::Workspace;
 
 const WASM: &str = "wasm32-unknown-unknown";
@@ -81,6 +82,7 @@ fn source_steps(workspace: &Workspace) -> Vec<Step> {
         alone(workspace, "leeward-sync", BARE),
         alone(workspace, "leeward-sync", WASM),
         check("documentation", documentation(workspace)),
+        call("versions in step", version::check),
         Step::new("cargo package", crates::packaged),
     ];
     if has_deny(workspace) {

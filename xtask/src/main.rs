@@ -17,6 +17,7 @@ mod serve;
 mod setup;
 mod size;
 mod steps;
+mod version;
 mod wasm;
 mod workspace;
 
@@ -47,6 +48,7 @@ cargo xtask <command>
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
   hosts [NAME]               run the behaviour suite on every host, or those with NAME in theirs; print one table
   ci                         what CI runs: checks, tests, `run --once`
+  version [X.Y.Z]            check that every version is in step, or set them all
   deny                       bans, licences, sources and advisories of all dependencies (needs cargo-deny)
 ";
 
@@ -79,6 +81,7 @@ fn dispatch() -> Result<ExitCode> {
         "test" => ci::test(&workspace, args),
         "hosts" => hosts::command(&workspace, args),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
+        "version" => version::command(&workspace, args).map(done),
         "deny" => no_more(args).and_then(|()| ci::deny(&workspace)).map(done),
         "help" => {
             print!("{HELP}");

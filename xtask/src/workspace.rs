@@ -65,6 +65,10 @@ impl Workspace {
         Ok(text.trim_end().to_owned())
     }
 
+    pub(crate) fn read(&self, relative: &str) -> Result<String> {
+        fs::read_to_string(self.path(relative)).context(relative)
+    }
+
     /// `script` as a [`crate::process::Server`]: it ends when its standard input closes.
     pub(crate) fn node_server(&self, script: &str) -> Command {
         let mut command = self.node(24, "--import");
