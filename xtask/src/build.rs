@@ -9,6 +9,7 @@ use lexopt::Arg;
 
 use crate::error::{Context, Error, Result};
 use crate::process;
+use crate::provenance;
 use crate::setup;
 use crate::wasm::{self, Loader};
 use crate::workspace::Workspace;
@@ -83,6 +84,7 @@ pub(crate) fn npm(workspace: &Workspace) -> Result {
         "compile TypeScript",
         tsc.arg("-p").arg(workspace.path("wasm")),
     )?;
+    provenance::write(workspace, &out)?;
     if dist.exists() {
         fs::rename(&dist, &old).context(dist.display())?;
     }

@@ -13,6 +13,7 @@ use crate::crates;
 use crate::error::{Context, Error, Result};
 use crate::hosts;
 use crate::process::{self, Errors, Server};
+use crate::provenance;
 use crate::report::{self, Tally};
 use crate::serve::{self, Settings};
 use crate::setup;
@@ -111,6 +112,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
             "reference of the npm package",
             build::reference(workspace, &["--check"]),
         ),
+        call("provenance of the packed package", provenance::packed),
         call("build the worker", build::worker),
         node_tests("tests/js", 20),
         node_tests("tests/js", 22),

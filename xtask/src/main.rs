@@ -9,8 +9,10 @@ mod crates;
 mod error;
 mod flags;
 mod hosts;
+mod package;
 mod process;
 mod progress;
+mod provenance;
 mod report;
 mod run;
 mod serve;
@@ -48,6 +50,7 @@ cargo xtask <command>
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
   hosts [NAME]               run the behaviour suite on every host, or those with NAME in theirs; print one table
   ci                         what CI runs: checks, tests, `run --once`
+  provenance [TARBALL|DIR]   check an npm package by its own record and by what this checkout builds
   version [X.Y.Z]            check that every version is in step, or set them all
   deny                       bans, licences, sources and advisories of all dependencies (needs cargo-deny)
 ";
@@ -81,6 +84,7 @@ fn dispatch() -> Result<ExitCode> {
         "test" => ci::test(&workspace, args),
         "hosts" => hosts::command(&workspace, args),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
+        "provenance" => provenance::command(&workspace, args).map(done),
         "version" => version::command(&workspace, args).map(done),
         "deny" => no_more(args).and_then(|()| ci::deny(&workspace)).map(done),
         "help" => {

@@ -67,6 +67,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
     in_step(&read(workspace)?).map(drop)
 }
 
+/// The version of a package in a `Cargo.lock`.
+pub(crate) fn locked<'a>(lock: &'a str, package: &str) -> Result<&'a str> {
+    let at = the_one("Cargo.lock", lock, &format!("name = \"{package}\"\nversion = \""))?;
+    Ok(lock.get(at).unwrap_or_default())
+}
+
 fn read(workspace: &Workspace) -> Result<Texts> {
     let placed = PLACES.iter().map(|(file, _)| *file);
     placed
