@@ -113,6 +113,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
             build::reference(workspace, &["--check"]),
         ),
         call("provenance of the packed package", provenance::packed),
+        node_tests("tests/packaging", 24),
         call("build the worker", build::worker),
         node_tests("tests/js", 20),
         node_tests("tests/js", 22),

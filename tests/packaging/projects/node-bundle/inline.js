@@ -1,0 +1,5 @@
+import { Replica } from "leeward/inline";
+
+import { ask } from "./ask.mjs";
+
+void ask(Replica, process.argv[2]).then((answers) => console.log(JSON.stringify(answers)));

@@ -1,0 +1,5 @@
+import { Replica } from "leeward";
+
+import { show } from "./page.mjs";
+
+void show(Replica);
