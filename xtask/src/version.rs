@@ -29,7 +29,12 @@ const PLACES: [(&str, &str); 11] = [
     ),
 ];
 /// Documents that may say how to install a version, and how they would.
-const DOCUMENTS: [&str; 3] = ["README.md", "wasm/README.md", "sync/README.md"];
+const DOCUMENTS: [&str; 4] = [
+    "README.md",
+    "wasm/README.md",
+    "sync/README.md",
+    "docs/RELEASING.md",
+];
 const INSTALLS: [&str; 3] = ["leeward@", "leeward = \"", "leeward-sync = \""];
 const CHANGES: &str = "CHANGELOG.md";
 const UNRELEASED: &str = "Unreleased";
