@@ -3,6 +3,8 @@
 //! This is no URL parser. It lets through only what every URL parser reads in the same way, so that the host that
 //! is checked is the host that is called.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::limits::MAX_NAME_BYTES;
 
 /// Checks the URL of an authority: `http` or `https` in lower case, a host, maybe a port, path and query; visible
@@ -92,11 +94,7 @@ fn check_host_and_port(authority: &str) -> Result<Option<u16>, &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').ok_or("must close the [ of its host")?;
-            if !address.contains(':')
-                || !address
-                    .bytes()
-                    .all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
-            {
+            if address.parse::<Ipv6Addr>().is_err() {
                 return Err("must have an IPv6 address within [ ]");
             }
             match after.strip_prefix(':') {
@@ -116,6 +114,9 @@ fn check_host_and_port(authority: &str) -> Result<Option<u16>, &'static str> {
             {
                 return Err("must have a host of letters, digits, '.', '-' and '_'");
             }
+            if ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err() {
+                return Err("must have an IPv4 address of four decimal numbers, or a name that ends in none");
+            }
             (host, port)
         }
     };
@@ -130,10 +131,58 @@ fn check_host_and_port(authority: &str) -> Result<Option<u16>, &'static str> {
     }
 }
 
+/// Whether browsers take a host for an IPv4 address, in which `1.2`, `0x7f.1` and `127.1.` are allowed too (WHATWG
+/// URL, 3.5, "ends in a number"); other parsers take those for names.
+fn ends_in_a_number(host: &str) -> bool {
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next();
+    last.is_some_and(|last| {
+        let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+        match hex {
+            Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            None => !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::format;
+
+    #[test]
+    fn refuses_hosts_that_only_some_take_for_addresses() {
+        for host in [
+            "1.2.3",
+            "127.1",
+            "0x7f.1",
+            "a.0x",
+            "1.2.3.4.",
+            "01.2.3.4",
+            "256.1.1.1",
+            "a.5",
+            "9",
+            "[::g]",
+            "[:]",
+            "[1:2]",
+            "[::1.2.3]",
+        ] {
+            let url = format!("http://{host}/");
+            assert!(
+                check_url(&url).is_err_and(|message| message.contains("an IPv")),
+                "{url}"
+            );
+        }
+        for host in [
+            "1.2.3.4",
+            "a1.b2c",
+            "1.2.3.4.example",
+            "x0x1",
+            "[::ffff:1.2.3.4]",
+            "[FE80::1]",
+        ] {
+            assert_eq!(check_url(&format!("http://{host}:81/")), Ok(()), "{host}");
+        }
+    }
 
     #[test]
     fn takes_plain_urls() {
