@@ -7,7 +7,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::members::{Members, elements, string};
+use super::members::{Members, elements, string, whole};
 use super::write::push_string;
 use crate::limits::MAX_DEPTH;
 
@@ -51,7 +51,7 @@ fn value(raw: &str, out: &mut String, depth: usize) -> Option<()> {
             out.push(']');
         }
         b'"' => push_string(out, &string(raw)?),
-        _ => out.push_str(raw),
+        _ => out.push_str(whole(raw)?),
     }
     Some(())
 }
@@ -77,6 +77,13 @@ mod tests {
     fn keeps_number_tokens() {
         assert_ne!(of("9007199254740993"), of("9007199254740992"));
         assert_eq!(of("[1.0,1,1e0,-0]").unwrap(), "[1.0,1,1e0,-0]");
+    }
+
+    #[test]
+    fn refuses_what_is_not_json() {
+        for text in ["1-2", "nul", "tru e", "", "-", "x"] {
+            assert!(of(text).is_none(), "{text}");
+        }
     }
 
     #[test]
