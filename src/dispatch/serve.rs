@@ -430,5 +430,19 @@ fn unknown_params(known: &[HeaderParam], given: &[(String, String)]) -> Vec<(Str
         name.strip_prefix(HEADER_PARAM)
             .is_some_and(|name| !known.iter().any(|param| param.header == name))
     };
-    given.iter().filter(|(name, _)| unknown(name)).cloned().collect()
+    let value = |value: &str| {
+        let text = headers::decode(value)?;
+        let plain = value.trim_matches([' ', '\t']);
+        // A tab may stand in a field value, but some stacks reject it.
+        Some(if plain.contains('\t') {
+            headers::encode(&text)
+        } else {
+            plain.into()
+        })
+    };
+    given
+        .iter()
+        .filter(|(name, _)| unknown(name))
+        .filter_map(|(name, given)| Some((name.clone(), value(given)?)))
+        .collect()
 }
