@@ -204,17 +204,15 @@ async fn json(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<me
 
 async fn events(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<message::Response, Trouble> {
     let mut sse = Sse::new(rules.max_bytes.min(MAX_EVENT_BYTES));
-    let mut total = 0_usize;
+    let mut room = rules.max_bytes;
     while let Some(chunk) = body
         .next(io)
         .await
         .map_err(|failure| Trouble::cut(failure.message))?
     {
-        total = total.saturating_add(chunk.len());
-        if total > rules.max_bytes {
-            return Err(too_large(rules.max_bytes));
-        }
-        let mut rest = &chunk[..];
+        // What still fits is read first: the outcome must not depend on where the network cuts the body.
+        let (mut rest, beyond) = chunk.split_at_checked(room).unwrap_or((&chunk, &[]));
+        room -= rest.len();
         while let Some(data) = sse
             .next(&mut rest)
             .map_err(|_| Trouble::invalid("an event of the authority's answer is too long", ""))?
@@ -226,6 +224,9 @@ async fn events(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<
             if let Some(response) = take(io, text, id, rules).await? {
                 return Ok(response);
             }
+        }
+        if !beyond.is_empty() {
+            return Err(too_large(rules.max_bytes));
         }
     }
     Err(Trouble::cut("the stream ended without the response"))
