@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { alone, fails, silentFetch, turn, watchRejections, world } from "./support/index.mjs";
+import { ManualClock, alone, fails, silentFetch, turn, watchRejections, world } from "./support/index.mjs";
 import { Replica } from "./support/leeward.mjs";
 
 const call = (id, tool) => ({
@@ -84,4 +84,35 @@ test("a closed transport waits for nothing, whatever its owner does", async (t) 
   await rude.send(call(1, "a"));
   await assert.rejects(rude.close(), /rude/);
   assert.deepEqual([replica.stats().waiters, replica.stats().flights], [0, 0]);
+});
+
+test("a timer of the host's that calls back changes nobody's answer", async (t) => {
+  let replica;
+  class Nosy extends ManualClock {
+    clearTimeout(handle) {
+      super.clearTimeout(handle);
+      replica?.peekTool("echo", { of: "ann" }, { principal: "ann" });
+    }
+  }
+  ({ replica } = await world(t, { clock: new Nosy() }));
+  await replica.callTool("echo", { of: "ann" }, { principal: "ann" });
+  const { content } = await replica.callTool("echo", { of: "ben" }, { principal: "ben", timeoutMs: 5_000 });
+  assert.equal(content[0].text, '{"of":"ben"}');
+});
+
+test("a replica that is closed while it asks for a timer leaves none", async (t) => {
+  for (const timeoutMs of [undefined, 5_000]) {
+    let replica;
+    class Closing extends ManualClock {
+      setTimeout(action, delayMs) {
+        const handle = super.setTimeout(action, delayMs);
+        void replica?.close();
+        return handle;
+      }
+    }
+    const clock = new Closing();
+    ({ replica } = await world(t, { clock }));
+    await fails("closed", () => replica.callTool("echo", {}, timeoutMs && { timeoutMs }));
+    assert.equal(clock.timers, 0);
+  }
 });

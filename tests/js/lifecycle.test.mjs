@@ -219,3 +219,12 @@ test("memory that was overwritten breaks the instance and nothing else", async (
   const next = await alone(t, { tools: [{ name: "hi", handler: () => "hi" }] });
   assert.equal((await next.callTool("hi")).content[0].text, "hi");
 });
+
+test("a replica that cannot be opened says why, and the next one can", async (t) => {
+  await alone(t);
+  const { memory } = glue.initSync();
+  new Uint8Array(memory.buffer).fill(0xff);
+  const error = await fails("internal", () => Replica.open());
+  assert.ok(error.cause instanceof WebAssembly.RuntimeError);
+  await alone(t);
+});

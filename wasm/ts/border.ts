@@ -100,7 +100,7 @@ export class Border {
   onBroken: (error: LeewardError) => void = () => {};
 
   #engine: Engine | undefined;
-  #ended: LeewardError = closed();
+  #ended: LeewardError | undefined;
   #input: Uint8Array<ArrayBufferLike> = EMPTY;
   readonly #instance: Instance;
   readonly #clocks: Clocks;
@@ -128,6 +128,7 @@ export class Border {
   close(): void {
     const engine = this.#engine;
     this.#engine = undefined;
+    this.#ended ??= closed();
     this.#input = EMPTY;
     this.#instance.borders.delete(this.#self);
     try {
@@ -288,7 +289,7 @@ export class Border {
       return fromRpc(JSON.parse(error));
     }
     leave(this.#instance, error);
-    if (this.#engine === undefined) return this.#ended;
+    if (this.#ended !== undefined) return this.#ended;
     return new LeewardError("internal", "the wasm instance trapped", { cause: error });
   }
 }

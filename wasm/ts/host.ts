@@ -140,11 +140,7 @@ export class Host {
   }
 
   #end(error: LeewardError, isBroken: boolean): void {
-    if (this.#timer !== undefined) {
-      const { handle } = this.#timer;
-      this.#quietly("clearTimeout", () => this.#settings.clock.clearTimeout(handle));
-      this.#timer = undefined;
-    }
+    this.#disarm();
     this.#owedEntropy = undefined;
     this.#trips.abortAll();
     this.locals.abortAll(error);
@@ -207,8 +203,9 @@ export class Host {
     const [ticket, last] = this.border.call((engine) => [engine.ticket(), engine.last()] as const);
     const waiter = this.#waiters.get(ticket);
     if (waiter === undefined) return;
-    if (last) this.forget(ticket);
+    // Read first: what holds the process may call back, and the output is then another answer.
     this.#quietly("waiter", () => waiter.message(this.border, last));
+    if (last) this.forget(ticket);
   }
 
   #credential(op: number, principal: string | undefined): void {
@@ -269,11 +266,7 @@ export class Host {
     const { clock } = this.#settings;
     const at = this.border.call((engine) => engine.pollTimeout());
     if (at === (this.#timer?.at ?? -1)) return;
-    if (this.#timer !== undefined) {
-      const { handle } = this.#timer;
-      this.#quietly("clearTimeout", () => clock.clearTimeout(handle));
-      this.#timer = undefined;
-    }
+    this.#disarm();
     if (at < 0) return;
     const delay = Math.min(Math.max(Math.ceil(at - clock.now()), 0), MAX_DELAY_MS);
     this.#quietly("setTimeout", () => {
@@ -283,7 +276,16 @@ export class Host {
       }, delay);
       this.#timer = { at, handle };
     });
+    // A host may close the replica while it is asked for a timer.
+    if (!this.border.isOpen) return this.#disarm();
     this.#hold(this.#waiters.size > 0);
+  }
+
+  #disarm(): void {
+    if (this.#timer === undefined) return;
+    const { handle } = this.#timer;
+    this.#timer = undefined;
+    this.#quietly("clearTimeout", () => this.#settings.clock.clearTimeout(handle));
   }
 
   /** Where timers can keep a process alive, this one does so only while somebody waits. */

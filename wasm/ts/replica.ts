@@ -352,7 +352,9 @@ export class Replica {
     const ticket = host.border.call((engine) => engine.ticket());
     return new Promise((resolve, reject) => {
       let forgetTimeout: (() => void) | undefined;
+      let isDone = false;
       const done = () => {
+        isDone = true;
         signal?.removeEventListener("abort", abort);
         forgetTimeout?.();
       };
@@ -366,12 +368,13 @@ export class Replica {
         message: (border, last) => {
           // Progress and log messages were not asked for by a direct call.
           if (!last) return;
-          done();
+          // Read first: the host's timers and signals may call back, and the output is then another answer.
           try {
             resolve(take(border));
           } catch (error) {
             reject(typed(error));
           }
+          done();
         },
         fail: (error) => {
           done();
@@ -382,6 +385,8 @@ export class Replica {
       if (timeoutMs !== undefined) {
         const late = () => giveUp(cancelled(`no answer within ${timeoutMs} ms`, undefined));
         forgetTimeout = host.after(timeoutMs, late);
+        // A host may close the replica while it is asked for a timer.
+        if (isDone) forgetTimeout();
       }
     });
   }
