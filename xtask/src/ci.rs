@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::build;
 use crate::crates;
 use crate::error::{Context, Error, Result};
+use crate::fuzz;
 use crate::hosts;
 use crate::process::{self, Errors, Server};
 use crate::provenance;
@@ -48,6 +49,7 @@ pub(crate) fn ci(workspace: &Workspace) -> Result<ExitCode> {
 fn all_steps(workspace: &Workspace) -> Result<Vec<Step>> {
     let mut steps = source_steps(workspace);
     steps.extend(test_steps(workspace));
+    steps.push(Step::new("fuzz, briefly", fuzz::brief));
     let mut demonstration = workspace.command(env::current_exe().context("where am I")?);
     demonstration.args(["run", "--once", "--port", "0"]);
     steps.push(check("run --once", demonstration));
@@ -75,6 +77,7 @@ fn source_steps(workspace: &Workspace) -> Vec<Step> {
         clippy(workspace, &["-p", "leeward", "--all-targets"]),
         clippy(workspace, &["-p", "leeward-sync", "--all-targets"]),
         clippy(workspace, &["-p", "leeward-tests", "--all-targets"]),
+        clippy(workspace, &["-p", "leeward-fuzz", "--all-targets"]),
         clippy(workspace, &["-p", "xtask", "--all-targets"]),
         clippy(workspace, &["-p", "leeward-wasm", "--target", WASM]),
         clippy(workspace, &["-p", "leeward-worker", "--target", WASM]),
@@ -101,6 +104,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
             "leeward-sync",
             "leeward-wasm",
             "leeward-tests",
+            "leeward-fuzz",
             "xtask",
         ]
         .map(|package| format!("-p={package}")),
@@ -120,6 +124,8 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         node_tests("tests/js", 24),
         node_tests("tests/worker", 24),
         node_tests("tests/browser", 24),
+        exports(20),
+        exports(24),
     ];
     steps.extend(hosts::steps());
     steps.push(Step::new("conformance", conformance));
@@ -142,6 +148,17 @@ fn documentation(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo(&["doc", "--no-deps", "-p", "leeward", "-p", "leeward-sync"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     command
+}
+
+/// The exports of the npm package under calls that nobody should make.
+fn exports(node: u8) -> Step {
+    Step::new(
+        format!("fuzz the exports on Node {node}"),
+        move |workspace, log| {
+            let mut script = workspace.node(node, workspace.path("tests/fuzz/exports.mjs"));
+            counted(&mut script, log, report::driver)
+        },
+    )
 }
 
 /// The official suite, cold and warm, through the worker in front of the test authority.
@@ -183,7 +200,7 @@ fn conformance(workspace: &Workspace, log: &Path) -> Result<Tally> {
     counted(&mut suite, log, report::driver)
 }
 
-fn finish(tally: Tally) -> Result<ExitCode> {
+pub(crate) fn finish(tally: Tally) -> Result<ExitCode> {
     Ok(if tally.failed == 0 {
         ExitCode::SUCCESS
     } else {

@@ -8,6 +8,7 @@ mod ci;
 mod crates;
 mod error;
 mod flags;
+mod fuzz;
 mod hosts;
 mod package;
 mod process;
@@ -49,6 +50,8 @@ cargo xtask <command>
       --port N                 where the page is served (8788)
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
   hosts [NAME]               run the behaviour suite on every host, or those with NAME in theirs; print one table
+  fuzz [TARGET]              the targets of tests/fuzz under libFuzzer (needs a C++ compiler), and `exports`
+      --seconds N              how long each (60)
   ci                         what CI runs: checks, tests, `run --once`
   provenance [TARBALL|DIR]   check an npm package by its own record and by what this checkout builds
   version [X.Y.Z]            check that every version is in step, or set them all
@@ -83,6 +86,7 @@ fn dispatch() -> Result<ExitCode> {
         "browser" => browser::command(&workspace, args).map(done),
         "test" => ci::test(&workspace, args),
         "hosts" => hosts::command(&workspace, args),
+        "fuzz" => fuzz::command(&workspace, args).and_then(ci::finish),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
         "provenance" => provenance::command(&workspace, args).map(done),
         "version" => version::command(&workspace, args).map(done),

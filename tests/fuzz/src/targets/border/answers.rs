@@ -1,0 +1,281 @@
+//! The answers that the host of `border` gives: those that fit, odd ones, and those that nobody asked for.
+
+use leeward::border::Credential;
+use leeward::{Ctx, Failure, Input, OpId};
+
+use super::super::sse::discovery;
+use super::model::{Arrival, Fetch, Model, Question, nonce};
+use crate::judge;
+
+impl Model {
+    /// One of the open questions.
+    fn pick(&self, which: u8) -> Option<(OpId, Ctx, Question)> {
+        let count = self.questions.len().max(1);
+        let (op, (ctx, question)) = self.questions.iter().nth(usize::from(which) % count)?;
+        Some((*op, *ctx, question.clone()))
+    }
+
+    pub(super) fn answer(&mut self, which: u8) {
+        let Some((op, ctx, question)) = self.pick(which) else {
+            return;
+        };
+        let input = match question {
+            Question::Fetch => {
+                let fetch = self.fetches.get_mut(&op).expect("an open fetch");
+                let body = answer_to(fetch);
+                fetch.rest = if which & 64 == 0 {
+                    vec![body]
+                } else {
+                    body.chunks(50).rev().map(<[u8]>::to_vec).collect()
+                };
+                let kind = ("content-type".into(), "application/json".into());
+                Input::Head {
+                    op,
+                    status: 200,
+                    headers: vec![kind],
+                }
+            }
+            Question::Read(fetch) => match self.fetches.get_mut(&fetch).expect("an open fetch").rest.pop() {
+                Some(bytes) => Input::Chunk { op, bytes },
+                None => Input::End { op },
+            },
+            Question::Local => Input::Local {
+                op,
+                result: Ok(br#"{"content":[{"type":"text","text":"local"}]}"#.to_vec()),
+            },
+            Question::Credential(principal) => Input::Credential {
+                op,
+                result: Ok(principal.map(|token| Credential {
+                    token,
+                    identity: None,
+                })),
+            },
+            Question::Entropy => Input::Entropy {
+                op,
+                bytes: vec![9; 32],
+            },
+        };
+        self.apply(ctx, input);
+    }
+
+    pub(super) fn answer_oddly(&mut self, how: u8, which: u8) {
+        let Some((op, ctx, question)) = self.pick(which) else {
+            return;
+        };
+        let failure = |before_send| Failure {
+            before_send,
+            message: "odd".into(),
+        };
+        let input = match question {
+            Question::Fetch => {
+                let fetch = self.fetches.get_mut(&op).expect("an open fetch");
+                let id = judge::object(&fetch.request.body)
+                    .and_then(|body| Some(judge::raw(&body, "id")?.to_owned()));
+                let id = id.unwrap_or_else(|| "null".into());
+                let error = |code: i64| {
+                    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":""}}}}"#)
+                };
+                let (status, kind, body, refused) = match how % 14 {
+                    0 => (200, "text/html", "<html>".into(), false),
+                    1 => (503, "", String::new(), false),
+                    2 => (401, "", String::new(), true),
+                    3 => (429, "", String::new(), true),
+                    4 => (400, "application/json", error(-32020), true),
+                    5 => (400, "application/json", error(-32022), true),
+                    6 => (404, "application/json", error(-32601), true),
+                    7 => (200, "application/json", error(-32602), true),
+                    8 => (400, "text/plain", "no session".into(), true),
+                    9 => (403, "", String::new(), true),
+                    10 => (200, "application/json", "[]".into(), false),
+                    11 => (200, "text/event-stream", ": nothing\n\n".into(), false),
+                    12 => {
+                        return self.apply(
+                            ctx,
+                            Input::Failed {
+                                op,
+                                failure: failure(true),
+                            },
+                        );
+                    }
+                    _ => {
+                        return self.apply(
+                            ctx,
+                            Input::Failed {
+                                op,
+                                failure: failure(false),
+                            },
+                        );
+                    }
+                };
+                fetch.rest = vec![body.into_bytes()];
+                fetch.rest.retain(|chunk| !chunk.is_empty());
+                if let Some(nonce) = nonce(&fetch.request) {
+                    self.writes.insert(nonce, refused);
+                }
+                let headers = vec![
+                    ("content-type".into(), kind.into()),
+                    ("retry-after".into(), "3".into()),
+                ];
+                Input::Head { op, status, headers }
+            }
+            Question::Read(_) => Input::Failed {
+                op,
+                failure: failure(how & 1 == 0),
+            },
+            Question::Local if how & 1 == 0 => Input::Local {
+                op,
+                result: Err("odd".into()),
+            },
+            Question::Local => Input::Local {
+                op,
+                result: Ok(b"{\"isError\":true".to_vec()),
+            },
+            Question::Credential(_) if how & 1 == 0 => Input::Credential {
+                op,
+                result: Err("odd".into()),
+            },
+            Question::Credential(_) => Input::Credential { op, result: Ok(None) },
+            Question::Entropy => Input::Entropy {
+                op,
+                bytes: vec![1; usize::from(how % 40)],
+            },
+        };
+        self.apply(ctx, input);
+    }
+
+    /// An answer for any operation: not asked, asked otherwise, or long since answered.
+    pub(super) fn spurious(&mut self, ctx: Ctx, what: u8, op: OpId) {
+        let asked = self.questions.get(&op).map(|(_, question)| question.clone());
+        let failure = Failure {
+            before_send: false,
+            message: "spurious".into(),
+        };
+        let input = match (what % 7, asked) {
+            // What would fit is not spurious.
+            (0, Some(Question::Fetch))
+            | (1 | 2, Some(Question::Read(_)))
+            | (4, Some(Question::Local))
+            | (5, Some(Question::Credential(_)))
+            | (6, Some(Question::Entropy)) => return,
+            (0, _) => Input::Head {
+                op,
+                status: 200,
+                headers: Vec::new(),
+            },
+            (1, _) => Input::Chunk {
+                op,
+                bytes: b"data: {}\n\n".to_vec(),
+            },
+            (2, _) => Input::End { op },
+            (3, _) => Input::Failed { op, failure },
+            (4, _) => Input::Local {
+                op,
+                result: Ok(b"{}".to_vec()),
+            },
+            (5, _) => {
+                let credential = Credential {
+                    token: "eve".into(),
+                    identity: None,
+                };
+                Input::Credential {
+                    op,
+                    result: Ok(Some(credential)),
+                }
+            }
+            _ => Input::Entropy {
+                op,
+                bytes: vec![3; 32],
+            },
+        };
+        self.apply(ctx, input);
+    }
+
+    /// Hands an answer over, and forgets what it answers.
+    fn apply(&mut self, ctx: Ctx, input: Input) {
+        match &input {
+            Input::Head { op, .. } => drop(self.take(*op, &Question::Fetch)),
+            Input::Chunk { op, .. } => drop(self.take_read(*op)),
+            Input::End { op } => {
+                if let Some(fetch) = self.take_read(*op) {
+                    self.finish(fetch);
+                }
+            }
+            Input::Failed { op, .. } => {
+                let reading = self.take_read(*op);
+                if reading.is_some() || self.fetches.contains_key(op) {
+                    let fetch = reading.unwrap_or(*op);
+                    self.questions.remove(op);
+                    self.questions
+                        .retain(|_, (_, question)| *question != Question::Read(fetch));
+                    self.finish(fetch);
+                }
+            }
+            Input::Local { op, .. } => drop(self.take(*op, &Question::Local)),
+            Input::Entropy { op, .. } => drop(self.take(*op, &Question::Entropy)),
+            Input::Credential { op, .. } => {
+                if matches!(self.questions.get(op), Some((_, Question::Credential(_)))) {
+                    self.questions.remove(op);
+                }
+            }
+            _ => {}
+        }
+        self.handle(ctx, input);
+    }
+
+    fn take(&mut self, op: OpId, question: &Question) -> bool {
+        let fits = self
+            .questions
+            .get(&op)
+            .is_some_and(|(_, asked)| asked == question);
+        if fits {
+            self.questions.remove(&op);
+        }
+        fits
+    }
+
+    fn take_read(&mut self, op: OpId) -> Option<OpId> {
+        let Some((_, Question::Read(fetch))) = self.questions.get(&op) else {
+            return None;
+        };
+        let fetch = *fetch;
+        self.questions.remove(&op);
+        Some(fetch)
+    }
+
+    /// A fetch is at its end.
+    fn finish(&mut self, op: OpId) {
+        let Some(fetch) = self.fetches.remove(&op) else {
+            return;
+        };
+        let arrival = Arrival {
+            at: self.now.mono,
+            steps_back: self.steps_back,
+        };
+        self.arrivals.insert(fetch.number, arrival);
+        if let Some(nonce) = nonce(&fetch.request) {
+            self.answered.insert(nonce, self.fetched);
+        }
+    }
+}
+
+/// What the authority answers: whose credential it saw, the fetch's number, and the key.
+fn answer_to(fetch: &Fetch) -> Vec<u8> {
+    let body: serde_json::Value = serde_json::from_slice(&fetch.request.body).unwrap_or_default();
+    let method = body["method"].as_str().unwrap_or_default();
+    if method == "server/discover" {
+        return discovery(&fetch.request).into_bytes();
+    }
+    let token = fetch
+        .request
+        .headers
+        .iter()
+        .find(|(name, _)| name == "authorization");
+    let whose = token.map_or("nobody", |(_, value)| value.trim_start_matches("Bearer "));
+    let text = format!("{whose} {} {}", fetch.number, body["params"]["arguments"]["key"]);
+    let id = &body["id"];
+    let members = r#""tools":[],"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"a","version":"1"}"#;
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}"}}],{members}}}}}"#
+    )
+    .into_bytes()
+}
