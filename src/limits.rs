@@ -68,6 +68,12 @@ pub const MAX_CONFIG_BYTES: usize = 1 << 20;
 pub const MAX_PRINCIPAL_BYTES: usize = 1 << 10;
 /// Longest static bearer token of an authority, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 << 10;
+/// Shortest bearer token of a caller, in bytes: shorter ones can be guessed.
+pub const MIN_CALLER_TOKEN_BYTES: usize = 16;
+/// Longest bearer token of a caller, in bytes.
+pub const MAX_CALLER_TOKEN_BYTES: usize = 512;
+/// Most bearer tokens of callers: every request is compared with all of them.
+pub const MAX_CALLER_TOKENS: usize = 1024;
 /// Most `origins` of a configuration.
 pub const MAX_ORIGINS: usize = 64;
 /// Longest policy rule (`cache;max-age=60`), in bytes.

@@ -5,7 +5,7 @@
 
 mod limits;
 mod reader;
-mod url;
+pub(crate) mod url;
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -19,7 +19,8 @@ use crate::json;
 use crate::limits::{Limits, MAX_CONFIG_BYTES, MAX_ORIGINS, MAX_PRINCIPAL_BYTES, MAX_RULES, MAX_TOKEN_BYTES};
 use crate::policy::suggest::{excerpt, hint};
 use crate::policy::{Fault, Policy};
-use reader::{Object, fail, string, wrong_type};
+pub(crate) use reader::fail;
+use reader::{Object, string, wrong_type};
 
 /// What an operator sets.
 #[derive(Clone, Debug, Default)]

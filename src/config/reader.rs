@@ -80,7 +80,7 @@ pub(super) fn string<'a>(path: &str, raw: &'a str) -> Result<Cow<'a, str>, Error
 }
 
 /// `config_invalid` about the place `path`.
-pub(super) fn fail(path: &str, message: &str) -> Error {
+pub(crate) fn fail(path: &str, message: &str) -> Error {
     let path = if path.is_empty() { "configuration" } else { path };
     Error::new(Code::ConfigInvalid, format!("{path}: {message}")).with("field", path)
 }

@@ -62,11 +62,17 @@ pub(super) fn check_origin(origin: &str) -> Result<(), &'static str> {
         return Err("must be in lower case, as browsers send it");
     }
     match (scheme, check_host_and_port(rest)?) {
-        ("http", Some(80)) | ("https", Some(443)) => {
+        ("http", (_, Some(80))) | ("https", (_, Some(443))) => {
             Err("must leave out the scheme's own port, as browsers do")
         }
         _ => Ok(()),
     }
+}
+
+/// The host of `host` or `host:port`, as a `Host` header has it; an IPv6 address without its brackets. `None` for
+/// what not every parser reads in the same way.
+pub(crate) fn host_of(authority: &str) -> Option<&str> {
+    check_host_and_port(authority).ok().map(|(host, _)| host)
 }
 
 fn check_characters(text: &str) -> Result<(), &'static str> {
@@ -89,8 +95,8 @@ fn check_characters(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The port, if there is one.
-fn check_host_and_port(authority: &str) -> Result<Option<u16>, &'static str> {
+/// The host, and the port if there is one.
+fn check_host_and_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').ok_or("must close the [ of its host")?;
@@ -123,10 +129,12 @@ fn check_host_and_port(authority: &str) -> Result<Option<u16>, &'static str> {
     if host.is_empty() {
         return Err("must have a host");
     }
-    let Some(port) = port else { return Ok(None) };
+    let Some(port) = port else {
+        return Ok((host, None));
+    };
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse::<u16>() {
-        Ok(number @ 1..) if digits => Ok(Some(number)),
+        Ok(number @ 1..) if digits => Ok((host, Some(number))),
         _ => Err("must have a port from 1 to 65535"),
     }
 }

@@ -88,6 +88,11 @@ impl Core {
         self.random.of(&self.drawn.to_le_bytes())
     }
 
+    /// A name for a refusal that the host makes itself, for logs.
+    pub fn draw_id(&mut self) -> u64 {
+        self.draw()
+    }
+
     /// The error object that an agent gets.
     fn error_json(&mut self, error: &Error) -> String {
         let correlation_id = format!("{:016x}", self.draw());

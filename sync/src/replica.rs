@@ -218,6 +218,11 @@ impl Replica {
         self.core.invalidate();
     }
 
+    /// See [`Core::draw_id`].
+    pub fn draw_id(&mut self) -> u64 {
+        self.core.draw_id()
+    }
+
     /// The configuration in force.
     #[must_use]
     pub const fn config(&self) -> &Config {

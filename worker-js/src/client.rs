@@ -3,13 +3,13 @@
 use core::task::{Context, Poll};
 
 use futures::FutureExt as _;
+use leeward::http::{Accept, Headers};
 use leeward::{Millis, Provenance, Reply};
 use worker::Request;
 use worker::js_sys::Function;
 use worker::wasm_bindgen::JsCast as _;
 use worker::wasm_bindgen_futures::JsFuture;
 
-use crate::accept::Accept;
 use crate::reply::Sender;
 use crate::runtime;
 
@@ -39,6 +39,8 @@ impl Departure {
 pub(crate) struct Client {
     reply: Sender,
     accept: Accept,
+    /// What every answer to this request carries.
+    headers: Headers,
     departure: Departure,
     /// When the stream of events was last written to; `None` before it is open.
     streamed: Option<Millis>,
@@ -46,10 +48,11 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that has no answer yet.
-    pub(crate) const fn new(reply: Sender, accept: Accept, departure: Departure) -> Self {
+    pub(crate) const fn new(reply: Sender, accept: Accept, headers: Headers, departure: Departure) -> Self {
         Self {
             reply,
             accept,
+            headers,
             departure,
             streamed: None,
         }
@@ -61,13 +64,13 @@ impl Client {
             self.open_events(status, provenance);
             self.reply.event(&message, true);
         } else {
-            self.reply.json(status, provenance, message);
+            self.reply.json(status, &self.headers, provenance, message);
         }
     }
 
     /// Answers a notification: there is nothing to say.
     pub(crate) fn accepted(&self) {
-        self.reply.accepted();
+        self.reply.accepted(&self.headers);
     }
 
     /// Passes a part of the answer on. What precedes the response opens a stream of events, or is left out for a
@@ -103,6 +106,6 @@ impl Client {
 
     fn open_events(&self, status: u16, provenance: Option<Provenance>) {
         self.reply
-            .open_events(status, provenance, self.departure.hangup.clone());
+            .open_events(status, &self.headers, provenance, self.departure.hangup.clone());
     }
 }

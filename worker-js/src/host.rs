@@ -1,10 +1,11 @@
-//! What the isolate keeps between requests: the replica, the callers' tokens, and the bells of the loops.
+//! What the isolate keeps between requests: the replica, the gate before it, and the bells of the loops.
 //!
 //! All of it is memory of one wasm instance: gone with it, and never shared with another isolate.
 
 use core::cell::RefCell;
 use std::collections::BTreeMap;
 
+use leeward::http::Gate;
 use leeward::limits::MAX_CONTEXTS;
 use leeward::{Ctx, Error, Failure, Input, Now, Output};
 use leeward_sync::Replica;
@@ -12,7 +13,6 @@ use worker::Env;
 use worker::js_sys::Function;
 use worker::wasm_bindgen::JsValue;
 
-use crate::auth::Tokens;
 use crate::{log, runtime, start};
 
 thread_local! {
@@ -22,7 +22,7 @@ thread_local! {
 /// The one of this isolate.
 pub(crate) struct Host {
     pub(crate) replica: Replica,
-    pub(crate) tokens: Tokens,
+    pub(crate) gate: Gate,
     /// For each loop that waits, what wakes it. One whose request the runtime ended without a word stays until
     /// it is rung or crowded out.
     bells: BTreeMap<Ctx, Function>,
@@ -32,10 +32,10 @@ pub(crate) struct Host {
 
 impl Host {
     fn open(env: &Env) -> Result<Self, Error> {
-        let (replica, tokens) = start::open(env)?;
+        let (replica, gate) = start::open(env)?;
         let mut host = Self {
             replica,
-            tokens,
+            gate,
             bells: BTreeMap::new(),
             last: Ctx::SHARED,
         };

@@ -5,14 +5,11 @@
 //! it remembers ([`host`]) belong to the isolate. One request wakes another only by settling a promise which
 //! that one made ([`runtime::bell`]): a Rust waker would go on with its code inside the wrong request.
 
-mod accept;
-mod auth;
 mod client;
 mod driver;
 mod endpoint;
 mod host;
 mod log;
-mod origin;
 mod reply;
 mod runtime;
 mod start;

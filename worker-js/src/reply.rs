@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use futures::Stream;
 use leeward::Provenance;
+use leeward::http::{Headers as Common, Response as Answer, event};
 use worker::js_sys::Function;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Headers, Response, ResponseBuilder, Result};
@@ -60,22 +61,41 @@ impl Sender {
     }
 
     /// Answers with one JSON-RPC message.
-    pub(crate) fn json(&self, status: u16, provenance: Option<Provenance>, message: Vec<u8>) {
-        self.respond(json(status, provenance, message));
+    pub(crate) fn json(
+        &self,
+        status: u16,
+        common: &Common,
+        provenance: Option<Provenance>,
+        message: Vec<u8>,
+    ) {
+        let head = head(status, "application/json", common, provenance);
+        self.respond(head.map(|head| head.fixed(message)));
     }
 
     /// Answers that a notification was taken.
-    pub(crate) fn accepted(&self) {
-        self.respond(Ok(ResponseBuilder::new().with_status(202).empty()));
+    pub(crate) fn accepted(&self, common: &Common) {
+        let headers = headers(common);
+        self.respond(headers.map(|headers| {
+            ResponseBuilder::new()
+                .with_status(202)
+                .with_headers(headers)
+                .empty()
+        }));
     }
 
     /// Answers with a stream of events; `hangup` is rung when the client no longer reads it.
-    pub(crate) fn open_events(&self, status: u16, provenance: Option<Provenance>, hangup: Function) {
+    pub(crate) fn open_events(
+        &self,
+        status: u16,
+        common: &Common,
+        provenance: Option<Provenance>,
+        hangup: Function,
+    ) {
         let frames = Frames {
             shared: Rc::clone(&self.shared),
             hangup,
         };
-        let response = head(status, "text/event-stream", provenance)
+        let response = head(status, "text/event-stream", common, provenance)
             .and_then(|head| head.with_header("x-accel-buffering", "no")?.from_stream(frames));
         self.respond(response);
     }
@@ -83,7 +103,7 @@ impl Sender {
     /// Sends one JSON-RPC message as an event. Notifications are dropped while the client is too slow for them.
     pub(crate) fn event(&self, message: &[u8], last: bool) {
         if last || self.shared.borrow().queued < MAX_QUEUED_BYTES {
-            self.push(frame(message));
+            self.push(event(message));
         }
         if last {
             let mut shared = self.shared.borrow_mut();
@@ -135,31 +155,32 @@ impl Receiver {
     }
 }
 
-/// A response of one JSON document.
-pub(crate) fn json(status: u16, provenance: Option<Provenance>, message: Vec<u8>) -> Result<Response> {
-    Ok(head(status, "application/json", provenance)?.fixed(message))
+/// A response that the gate made.
+pub(crate) fn whole(answer: Answer) -> Result<Response> {
+    let builder = ResponseBuilder::new()
+        .with_status(answer.status)
+        .with_headers(headers(&answer.headers)?);
+    if answer.body.is_empty() {
+        return Ok(builder.empty());
+    }
+    Ok(builder.fixed(answer.body.into_bytes()))
 }
 
-fn head(status: u16, kind: &str, provenance: Option<Provenance>) -> Result<ResponseBuilder> {
-    let headers = Headers::new();
+fn head(status: u16, kind: &str, common: &Common, provenance: Option<Provenance>) -> Result<ResponseBuilder> {
+    let headers = headers(common)?;
     headers.set("content-type", kind)?;
-    headers.set("cache-control", "no-store")?;
     if let Some(provenance) = provenance {
         headers.set("cache-status", &provenance.to_string())?;
     }
     Ok(ResponseBuilder::new().with_status(status).with_headers(headers))
 }
 
-/// An event of one line: in JSON a line break is only ever blank space between tokens.
-fn frame(message: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len() + 32);
-    out.extend_from_slice(b"event: message\ndata: ");
-    out.extend(message.iter().map(|&byte| match byte {
-        b'\n' | b'\r' => b' ',
-        byte => byte,
-    }));
-    out.extend_from_slice(b"\n\n");
-    out
+fn headers(list: &Common) -> Result<Headers> {
+    let headers = Headers::new();
+    for (name, value) in list {
+        headers.set(name, value)?;
+    }
+    Ok(headers)
 }
 
 /// The body of a response of events. The runtime drops it when the client is gone.

@@ -11,19 +11,6 @@ extern "C" {
     fn get_random_values(into: &mut [u8]) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, js_namespace = performance, js_name = now)]
     fn performance_now() -> Result<f64, JsValue>;
-
-    /// The runtime's own parser: one in Rust brings tables for international names that weigh more than the rest of
-    /// this crate.
-    #[wasm_bindgen(js_name = URL)]
-    pub(crate) type Url;
-    #[wasm_bindgen(constructor, catch, js_class = "URL")]
-    pub(crate) fn new(text: &str) -> Result<Url, JsValue>;
-    /// The scheme with its colon.
-    #[wasm_bindgen(method, getter)]
-    pub(crate) fn protocol(this: &Url) -> String;
-    /// The host's name; an IPv6 address is in brackets.
-    #[wasm_bindgen(method, getter)]
-    pub(crate) fn hostname(this: &Url) -> String;
 }
 
 /// Both clocks. On Workers `performance.now()` counts from the Unix epoch, stands still between I/O and may step

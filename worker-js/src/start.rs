@@ -1,6 +1,7 @@
 //! Opening the replica from what the worker was deployed with.
 
 use leeward::config::Anonymous;
+use leeward::http::{Gate, Tokens};
 use leeward::limits::MAX_TOKEN_BYTES;
 use leeward::{Code, Config, Error, Millis};
 use leeward_sync::{Host, Replica};
@@ -8,10 +9,12 @@ use worker::Env;
 use worker::js_sys::{JSON, Reflect};
 use worker::wasm_bindgen::JsValue;
 
-use crate::auth::{TOKENS, Tokens};
-
 /// The variable that holds the configuration.
 const CONFIG: &str = "LEEWARD_CONFIG";
+/// The secret that holds the callers' tokens and their principals.
+const TOKENS: &str = "LEEWARD_TOKENS";
+/// Where the endpoint is.
+const PATH: &str = "/mcp";
 /// The secret that holds our bearer token for the authority; it goes before the configuration's.
 const AUTHORITY_TOKEN: &str = "LEEWARD_AUTHORITY_TOKEN";
 /// How long a request may be silent before its reads are handed to others.
@@ -21,7 +24,7 @@ const LEASE: Millis = Millis::from_secs(5);
 ///
 /// # Errors
 /// `config_invalid`, with `data.field` naming the place.
-pub(crate) fn open(env: &Env) -> Result<(Replica, Tokens), Error> {
+pub(crate) fn open(env: &Env) -> Result<(Replica, Gate), Error> {
     let text = binding(env, CONFIG).ok_or_else(|| invalid(CONFIG, "is not set"))?;
     let mut config = Config::parse(&text)?;
     let Some(authority) = &mut config.authority else {
@@ -36,7 +39,7 @@ pub(crate) fn open(env: &Env) -> Result<(Replica, Tokens), Error> {
         authority.token = Some(token);
     }
     let tokens = match binding(env, TOKENS) {
-        Some(text) => Tokens::parse(&text)?,
+        Some(text) => Tokens::parse(&text, TOKENS)?,
         None if config.anonymous == Anonymous::PublicOnly => Tokens::default(),
         None => {
             let message = r#"is not set, and the configuration does not say "anonymous": "public-only""#;
@@ -47,7 +50,7 @@ pub(crate) fn open(env: &Env) -> Result<(Replica, Tokens), Error> {
         lease: Some(LEASE),
         credentials: false,
     };
-    Ok((Replica::new(config, host), tokens))
+    Ok((Replica::new(config, host), Gate::new(PATH, tokens)))
 }
 
 /// A variable's or secret's text. One that was written as JSON, which wrangler.toml allows, is turned back into text.

@@ -173,7 +173,7 @@ fn annotation(
     if name.len() > MAX_HEADER_NAME_BYTES {
         return Err("x-mcp-header is too long");
     }
-    if !name.bytes().all(is_tchar) {
+    if !is_token(&name) {
         return Err("x-mcp-header is not an RFC 9110 token");
     }
     match schema.string("type").as_deref() {
@@ -200,6 +200,11 @@ fn path(node: &Node<'_>, names: &[Name]) -> Result<Vec<String>, &'static str> {
     }
     path.reverse();
     Ok(path)
+}
+
+/// Whether a name is an RFC 9110 token (§5.6.2), or empty.
+pub(crate) fn is_token(name: &str) -> bool {
+    name.bytes().all(is_tchar)
 }
 
 /// RFC 9110, section 5.6.2.

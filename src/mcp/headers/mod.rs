@@ -22,6 +22,7 @@ use crate::policy::suggest::excerpt;
 use decimal::Decimal;
 
 pub use annotations::annotations;
+pub(crate) use annotations::is_token;
 pub use encoding::{decode, encode};
 
 /// One `x-mcp-header` annotation of a tool's `inputSchema`.

@@ -1,0 +1,96 @@
+//! How the endpoint's own answers look, and the events of a streamed one.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::{Code, Error};
+
+/// Headers of a response, names lower case.
+pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
+
+/// A whole response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Headers,
+    /// The body; JSON unless it is empty.
+    pub body: String,
+}
+
+impl Response {
+    /// A JSON-RPC error without an id: MCP's schema knows no null id (2026-07-28, `JSONRPCErrorResponse`). `id`
+    /// names it in logs; `headers` are those that it has besides its own.
+    #[must_use]
+    pub fn refusal(status: u16, error: &Error, id: u64, mut headers: Headers) -> Self {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","error":{}}}"#,
+            error.to_json(&format!("{id:016x}"))
+        );
+        if error.code == Code::Unauthenticated {
+            // RFC 6750 §3.
+            headers.push(("www-authenticate", "Bearer".into()));
+        }
+        Self::json(status, headers, body)
+    }
+
+    /// The state of health and the version, and nothing else.
+    pub(super) fn health(headers: Headers) -> Self {
+        let body = concat!(r#"{"status":"ok","version":""#, env!("CARGO_PKG_VERSION"), "\"}");
+        Self::json(200, headers, body.into())
+    }
+
+    fn json(status: u16, mut headers: Headers, body: String) -> Self {
+        headers.push(("content-type", "application/json".into()));
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+}
+
+/// A JSON-RPC message as a server-sent event of one line: in JSON a line break is only ever blank space between
+/// tokens.
+#[must_use]
+pub fn event(message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + 32);
+    out.extend_from_slice(b"event: message\ndata: ");
+    out.extend(message.iter().map(|&byte| match byte {
+        b'\n' | b'\r' => b' ',
+        byte => byte,
+    }));
+    out.extend_from_slice(b"\n\n");
+    out
+}
+
+/// The headers that go on to the replica with a message: MCP's own. Credentials above all end at the gate.
+#[must_use]
+pub fn message_headers(mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    headers.retain(|(name, _)| name.starts_with("mcp-"));
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_the_message_says() {
+        assert_eq!(event(b"{\"a\":\r\n1}"), b"event: message\ndata: {\"a\":  1}\n\n");
+    }
+
+    #[test]
+    fn only_the_headers_of_mcp_go_on() {
+        let given = ["authorization", "cookie", "mcp-name", "x-mcp-name", "mcp-param-a"];
+        let headers = given.map(|name| (name.into(), "x".into())).into();
+        let kept = message_headers(headers);
+        assert_eq!(
+            kept.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
+            ["mcp-name", "mcp-param-a"]
+        );
+    }
+}
