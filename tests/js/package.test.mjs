@@ -97,6 +97,15 @@ test("its wasm is of the version of its manifest", async (t) => {
   assert.equal(VERSION, manifest.version);
 });
 
+test("the endpoint opens by its name, with the runtime's entry", (t) => {
+  const code = `
+    import { createHandler } from "leeward/fetch";
+    const handler = createHandler({ authority: "http://127.0.0.1:9/mcp" });
+    console.log((await (await handler(new Request("http://x/healthz"))).json()).status);
+  `;
+  assert.equal(run(t, code), "ok");
+});
+
 test("its schema is that of the repository", (t) => {
   const code = `
     import { readFileSync } from "node:fs";

@@ -8,6 +8,18 @@ import { fileURLToPath } from "node:url";
 import { Authority } from "./support/authority.mjs";
 
 const DIST = new URL("../../wasm/dist/", import.meta.url);
+const HANDLER = `
+  import { createHandler } from "${fileURLToPath(new URL("fetch.js", DIST))}";
+  export default {
+    async fetch(request, env) {
+      try {
+        return createHandler({ authority: env.AUTHORITY });
+      } catch (error) {
+        return Response.json([error.code, error.message]);
+      }
+    },
+  };
+`;
 const WASM = "leeward_wasm_bg.wasm";
 /** A worker that takes the package from one of its entries. */
 const worker = (entry, setup = "") => `
@@ -42,8 +54,16 @@ const BYTES = `
 async function start(t, contents, authority) {
   const { build } = await import("esbuild");
   const { Miniflare } = await import("miniflare");
-  const stdin = { contents, resolveDir: fileURLToPath(DIST) };
-  const bundle = await build({ stdin, bundle: true, format: "esm", external: ["*.wasm"], write: false });
+  const bundle = await build({
+    stdin: { contents, resolveDir: fileURLToPath(DIST) },
+    bundle: true,
+    format: "esm",
+    conditions: ["workerd"],
+    // As where the package is installed, which is without the configuration of its own compilation.
+    tsconfigRaw: {},
+    external: ["*.wasm"],
+    write: false,
+  });
   const runtime = new Miniflare({
     host: "127.0.0.1",
     port: 0,
@@ -91,5 +111,11 @@ if (Number(process.versions.node.split(".")[0]) >= 22) {
     const [code, field, message] = await ask();
     assert.deepEqual([code, field], ["config_invalid", "module"]);
     assert.match(message, /compiled WebAssembly\.Module/);
+  });
+
+  test("a worker is told that the endpoint is not for it", async (t) => {
+    const [code, message] = await (await start(t, HANDLER, "http://127.0.0.1:9/mcp"))();
+    assert.equal(code, "config_invalid");
+    assert.match(message, /leeward-worker/);
   });
 }

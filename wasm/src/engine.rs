@@ -2,6 +2,7 @@
 
 use leeward::border::Credential;
 use leeward::dispatch::Caller;
+use leeward::http::{self, Gate};
 use leeward::limits::MAX_HEADERS;
 use leeward::{Code, Config, Ctx, Error, Failure, Input, Millis, Now, OpId, Request, Served, Ticket};
 use leeward_sync::{Host, Replica};
@@ -25,22 +26,25 @@ const SERVED_ACCEPTED: u32 = 2;
 /// A peek found nothing fresh.
 const SERVED_ABSENT: u32 = 3;
 
-/// Flag of `serve`: the caller is anonymous.
-const ANONYMOUS: u32 = 1;
+/// Flag of `serve` and `admit`: the caller is anonymous.
+pub(crate) const ANONYMOUS: u32 = 1;
 /// Flag of `serve`: answer only what is fresh here.
 const PEEK: u32 = 2;
+/// Flag of `serve`: the message came over HTTP.
+const HTTP: u32 = 4;
 
 /// One replica behind a border of numbers and two buffers. Times are milliseconds; operations, tickets and
 /// serials are whole numbers that a double holds exactly.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Engine {
-    replica: Replica,
-    input: Vec<u8>,
-    output: Vec<u8>,
+    pub(crate) replica: Replica,
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Vec<u8>,
     /// The last caller, kept so that a run of requests by one principal allocates nothing for it.
     caller: Caller,
-    facts: Facts,
+    pub(crate) gate: Gate,
+    pub(crate) facts: Facts,
 }
 
 #[wasm_bindgen]
@@ -62,6 +66,7 @@ impl Engine {
             input: Vec::new(),
             output: Vec::new(),
             caller: Caller::Anonymous,
+            gate: Gate::default(),
             facts: Facts::EMPTY,
         })
     }
@@ -109,7 +114,8 @@ impl Engine {
     }
 
     /// Receives one message. Input: the message, then the caller, then the negotiated version (if its length is
-    /// not 0). Returns 0 reply, 1 wait, 2 accepted, 3 absent.
+    /// not 0) or, of a message over HTTP, `name LF value LF` per header, names lower case. Returns 0 reply, 1 wait,
+    /// 2 accepted, 3 absent.
     #[expect(
         clippy::too_many_arguments,
         reason = "scalars cost nothing at this border, objects do"
@@ -132,14 +138,16 @@ impl Engine {
         } else if !matches!(&self.caller, Caller::Principal(last) if last.as_bytes() == caller) {
             self.caller = Caller::Principal(text(caller));
         }
+        let is_http = flags & HTTP != 0;
+        let headers = is_http.then(|| http::message_headers(headers(&text(negotiated))));
         let negotiated = core::str::from_utf8(negotiated).unwrap_or("");
         shrink(&mut self.output);
         let request = Request {
             caller: &self.caller,
             ctx: Ctx::SHARED,
             connection: whole(connection),
-            headers: None,
-            negotiated: Some(negotiated).filter(|version| !version.is_empty()),
+            headers: headers.as_deref(),
+            negotiated: Some(negotiated).filter(|version| !is_http && !version.is_empty()),
             message,
             peek: flags & PEEK != 0,
         };
@@ -170,15 +178,8 @@ impl Engine {
     #[wasm_bindgen(js_name = handleHead)]
     pub fn handle_head(&mut self, mono: f64, unix: f64, op: f64, status: u16, len: usize) {
         let (bytes, _) = cut(&self.input, len);
-        let lines = text(bytes);
-        let mut lines = lines.split('\n');
-        let mut headers = Vec::new();
-        while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-            if headers.len() == MAX_HEADERS {
-                break;
-            }
-            headers.push((name.into(), value.into()));
-        }
+        let mut headers = headers(&text(bytes));
+        headers.truncate(MAX_HEADERS);
         let op = OpId(whole(op));
         self.handle(mono, unix, Input::Head { op, status, headers });
     }
@@ -447,16 +448,26 @@ impl Engine {
 }
 
 /// The first `len` bytes and the rest; all there is if that is less.
-fn cut(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
+pub(crate) fn cut(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
     bytes.split_at_checked(len).unwrap_or((bytes, &[]))
 }
 
+/// Headers from the host: `name LF value LF` each.
+pub(crate) fn headers(lines: &str) -> Vec<(String, String)> {
+    let mut lines = lines.split('\n');
+    let mut headers = Vec::new();
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        headers.push((name.into(), value.into()));
+    }
+    headers
+}
+
 /// Text from the host, which writes UTF-8; anything else is made so.
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn shrink(buffer: &mut Vec<u8>) {
+pub(crate) fn shrink(buffer: &mut Vec<u8>) {
     buffer.clear();
     buffer.shrink_to(KEEP_BYTES);
 }
@@ -484,7 +495,7 @@ const fn double(number: u64) -> f64 {
 }
 
 /// What is thrown: the text of a JSON-RPC error object. The correlation id is the TypeScript side's to give.
-fn thrown(error: Error) -> JsValue {
+pub(crate) fn thrown(error: Error) -> JsValue {
     JsValue::from_str(&error.to_json(""))
 }
 

@@ -56,6 +56,13 @@ const COUNTERS = [
 const encoder = new TextEncoder();
 
 /**
+ * What is under way for a replica: for the endpoint of this package, not for programs.
+ *
+ * @internal
+ */
+export let hostOf: (replica: Replica) => Host;
+
+/**
  * A replica of an MCP server in this process: it answers from its cache what its policy lets it keep, and asks
  * the authority for the rest. Results are shared between calls and frozen; copy one before changing it.
  *
@@ -75,6 +82,10 @@ const encoder = new TextEncoder();
  * ```
  */
 export class Replica {
+  static {
+    hostOf = (replica) => replica.#host;
+  }
+
   readonly #host: Host;
   readonly #principal: string | null;
   readonly #answers = new Answers();

@@ -77,7 +77,10 @@ export interface Configuration {
   limits?: Limits;
   /** What an anonymous caller gets: nothing (`deny`, the default), or only what is stored as public (`public-only`). */
   anonymous?: "deny" | "public-only";
-  /** `Origin` values that HTTP hosts accept besides their own, at most 64; a replica by itself makes no use of them. */
+  /**
+   * `Origin` values that the endpoint of `leeward/fetch` accepts besides its own, at most 64; a replica by itself makes
+   * no use of them.
+   */
   origins?: readonly string[];
 }
 
@@ -164,6 +167,16 @@ export type ReplicaEvent =
       what: string;
       /** What it said. */
       message: string;
+    }
+  | {
+      /** The replica behind an endpoint could not be opened. */
+      type: "start_failed";
+      /** The {@link ErrorCode} that every request is answered with. */
+      code: string;
+      /** What is wrong. */
+      message: string;
+      /** The option that it is about, where it is about one. */
+      field?: string;
     }
   | {
       /** Something that this version of the package has no name for. */

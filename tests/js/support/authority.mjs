@@ -139,6 +139,21 @@ export class Authority {
         });
         return;
       }
+      case "steps": {
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        const event = (message) => response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", ...message })}\n\n`);
+        const { steps, bytes = 0 } = params.arguments;
+        for (let progress = 1; progress <= steps; progress += 1) {
+          const { progressToken } = params._meta;
+          event({ method: "notifications/progress", params: { progressToken, progress, message: "x".repeat(bytes) } });
+        }
+        this.#held.push(() => {
+          event({ id: message.id, result: { resultType: "complete", content: [] } });
+          response.end();
+        });
+        for (const resolve of this.#arrivals.splice(0)) resolve();
+        return;
+      }
       case "refuse":
         return reply({ error: { code: -31999, message: "not today", data: { why: ["because"] } } });
       case "html":

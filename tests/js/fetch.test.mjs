@@ -1,0 +1,361 @@
+// `leeward/fetch` in itself: its options, its life, its callers and its streams. What it answers over HTTP is asked
+// by tests/http, which it shares with the worker.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { createHandler } from "../../wasm/dist/fetch.js";
+import { Authority, ManualClock, POLICY, fails } from "./support/index.mjs";
+import { LeewardError, glue } from "./support/leeward.mjs";
+
+const TOKEN = "token-of-ann-0123456789";
+const VERSION = "2026-07-28";
+
+/** An authority and a handler in front of it, closed with the test. */
+async function world(t, options = {}) {
+  const authority = await Authority.start();
+  t.after(() => authority.close());
+  const events = [];
+  const clock = new ManualClock();
+  const onEvent = (event) => events.push(event);
+  const common = { authority: authority.url, policy: POLICY, clock, onEvent };
+  const handler = createHandler({ ...common, ...(options.authenticate ? {} : { tokens: { [TOKEN]: "ann" } }), ...options });
+  t.after(() => handler.close());
+  return { authority, handler, clock, events };
+}
+
+/** A request for a tool; an undefined header is left out. */
+function call(name, args = {}, { headers = {}, meta = {}, path = "/mcp", ...init } = {}) {
+  const params = {
+    name,
+    arguments: args,
+    _meta: {
+      "io.modelcontextprotocol/protocolVersion": VERSION,
+      "io.modelcontextprotocol/clientCapabilities": {},
+      ...meta,
+    },
+  };
+  const all = {
+    authorization: `Bearer ${TOKEN}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": VERSION,
+    "mcp-method": "tools/call",
+    "mcp-name": name,
+    ...headers,
+  };
+  return new Request(`https://edge.example${path}`, {
+    method: "POST",
+    headers: Object.entries(all).filter(([, value]) => value !== undefined),
+    body: JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/call", params }),
+    ...init,
+  });
+}
+
+/** The error of a refusal. */
+async function refused(status, code, response) {
+  const { error } = await response.json();
+  assert.equal(response.status, status, JSON.stringify(error));
+  assert.equal(error.data.code, code);
+  assert.match(error.data.correlationId, /^[0-9a-f]{16}$/);
+  return error;
+}
+
+const cacheOf = (response) => response.headers.get("cache-status")?.split(";")[1];
+
+test("an option of the wrong type is named at once", () => {
+  for (const [options, field] of [
+    [{ path: 1 }, "path"],
+    [{ path: "mcp" }, "path"],
+    [{ tokens: [] }, "tokens"],
+    [{ tokens: TOKEN }, "tokens"],
+    [{ tokens: null }, "tokens"],
+    [{ authenticate: {} }, "authenticate"],
+    [{ tokens: {}, authenticate: () => "ann" }, "authenticate"],
+    [null, ""],
+    [[], ""],
+  ]) {
+    assert.throws(
+      () => createHandler(options),
+      (error) => error instanceof LeewardError && error.code === "config_invalid" && error.data.field === field,
+      JSON.stringify(options),
+    );
+  }
+});
+
+test("a mistake in the configuration is told by every response, and logged once", async (t) => {
+  for (const [options, field] of [
+    [{ polcy: [] }, "polcy"],
+    [{ clock: 1 }, "clock"],
+    [{ tokens: {} }, "tokens"],
+    [{ tokens: { [TOKEN]: "ann", short: "ben" } }, "tokens[1]"],
+    [{ tokens: { [TOKEN]: 7 } }, "tokens[0]"],
+  ]) {
+    const { handler, events } = await world(t, options);
+    for (const path of ["/mcp", "/healthz"]) {
+      const error = await refused(500, "config_invalid", await handler(call("echo", {}, { path })));
+      assert.equal(error.data.field, field);
+      assert.ok(!JSON.stringify(error).includes(TOKEN));
+    }
+    assert.deepEqual(
+      events.map(({ type, field }) => ({ type, field })),
+      [{ type: "start_failed", field }],
+    );
+    await fails("config_invalid", handler.replica());
+  }
+});
+
+test("without a listener a mistake is on the console", async (t) => {
+  const { mock } = t.mock.method(console, "error", () => {});
+  const handler = createHandler({ polcy: [] });
+  await refused(500, "config_invalid", await handler(call("echo")));
+  assert.equal(JSON.parse(mock.calls[0].arguments[0]).field, "polcy");
+});
+
+/** Has the next calls of an engine's method trap, until `mend` is called. */
+function breakEngine(t, name) {
+  const { [name]: original } = glue.Engine.prototype;
+  const mend = () => void (glue.Engine.prototype[name] = original);
+  t.after(mend);
+  glue.Engine.prototype[name] = () => {
+    throw new WebAssembly.RuntimeError("unreachable");
+  };
+  return mend;
+}
+
+test("an opening that fails for another reason is tried again", async (t) => {
+  const { handler, events } = await world(t);
+  const mend = breakEngine(t, "openGate");
+  const error = await refused(500, "internal", await handler(call("echo")));
+  assert.equal(error.message, "internal error");
+  assert.deepEqual(
+    events.map(({ type, code }) => ({ type, code })),
+    [{ type: "start_failed", code: "internal" }],
+  );
+  mend();
+  assert.equal((await handler(call("echo"))).status, 200);
+});
+
+test("it opens once, with the first request", async (t) => {
+  const { handler, authority } = await world(t);
+  assert.equal(authority.requests.length, 0);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => handler(call("echo", { a: 1 }))));
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  assert.equal(authority.count("tools/call echo"), 1);
+  assert.equal(await handler.replica(), await handler.replica());
+  assert.equal((await handler.replica()).stats().entries > 0, true);
+});
+
+test("tools of the process are answered beside the authority's", async (t) => {
+  const { handler } = await world(t);
+  (await handler.replica()).tool({ name: "now", handler: () => "noon" });
+  assert.equal((await (await handler(call("now"))).json()).result.content[0].text, "noon");
+});
+
+test("the endpoint is where it was put", async (t) => {
+  const { handler } = await world(t, { path: "/api/mcp" });
+  assert.equal((await handler(call("echo", {}, { path: "/api/mcp?x=1" }))).status, 200);
+  await refused(404, "invalid_request", await handler(call("echo")));
+  assert.equal((await (await handler(new Request("https://edge.example/healthz"))).json()).status, "ok");
+});
+
+test("without tokens only the configuration can let anybody in", async (t) => {
+  const nobody = { headers: { authorization: undefined } };
+  const { handler } = await world(t, { tokens: undefined });
+  await refused(401, "unauthenticated", await handler(call("echo", {}, nobody)));
+  const open = (await world(t, { tokens: undefined, anonymous: "public-only" })).handler;
+  assert.equal((await open(call("echo", {}, nobody))).status, 200);
+  await refused(401, "unauthenticated", await open(call("echo")));
+});
+
+test("the program may say who calls", async (t) => {
+  const asked = [];
+  const authenticate = async (request) => {
+    const who = request.headers.get("x-user") ?? undefined;
+    asked.push(who);
+    return who === "nobody" ? null : who;
+  };
+  const { handler } = await world(t, { authenticate });
+  const as = (user, more) => handler(call("echo", { as: 1 }, { headers: { "x-user": user, ...more } }));
+  const cache = [];
+  for (const user of ["ann", "ben", "ann"]) cache.push(cacheOf(await as(user)));
+  assert.deepEqual(cache, ["fwd=uri-miss", "fwd=uri-miss", "hit"]);
+  const response = await as(undefined);
+  assert.equal(response.headers.get("www-authenticate"), "Bearer");
+  await refused(401, "unauthenticated", response);
+  // The configuration denies anonymous callers.
+  await refused(401, "unauthenticated", await as("nobody"));
+  asked.length = 0;
+  await refused(403, "forbidden", await as("ann", { origin: "https://evil.example" }));
+  await refused(404, "invalid_request", await handler(call("echo", {}, { path: "/" })));
+  assert.deepEqual(asked, [], "it is asked last");
+});
+
+test("a program that cannot say who calls is a fault, and the request is not served", async (t) => {
+  for (const given of [7, "", "\ud800", "x".repeat(1025), {}, new Error("no database")]) {
+    const authenticate = () => {
+      if (given instanceof Error) throw given;
+      return given;
+    };
+    const { handler, events, authority } = await world(t, { authenticate });
+    const error = await refused(500, "internal", await handler(call("echo")));
+    assert.equal(error.message, "internal error");
+    assert.equal(events[0].type, "host_failed");
+    assert.equal(authority.requests.length, 0);
+  }
+});
+
+test("a page of the host that the URL names may call", async (t) => {
+  const { handler } = await world(t);
+  assert.equal((await handler(call("echo", {}, { headers: { origin: "https://edge.example" } }))).status, 200);
+  const other = { headers: { origin: "https://edge.example", host: "other.example" } };
+  await refused(403, "forbidden", await handler(call("echo", {}, other)));
+});
+
+/** A body of these parts; one that is an error breaks it off. `taken` counts what was read of it. */
+function body(...parts) {
+  const state = { taken: 0 };
+  const stream = new ReadableStream(
+    {
+      pull(out) {
+        const part = parts[state.taken];
+        state.taken += 1;
+        if (part === undefined) return out.close();
+        if (part instanceof Error) return out.error(part);
+        out.enqueue(new TextEncoder().encode(part));
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return Object.assign(state, { init: { body: stream, duplex: "half" } });
+}
+
+test("a body comes in parts, and no further than its limit", async (t) => {
+  const { handler } = await world(t, { limits: { maxMessageBytes: 4096 } });
+  const text = await call("echo", { parts: 1 }).text();
+  const whole = body(text.slice(0, 10), "", text.slice(10));
+  assert.equal((await handler(call("echo", {}, whole.init))).status, 200);
+  const large = body(...Array.from({ length: 100 }, () => " ".repeat(1000)));
+  await refused(413, "too_large", await handler(call("echo", {}, large.init)));
+  assert.equal(large.taken, 5);
+  // What came of it would be a sound message.
+  await refused(400, "parse_error", await handler(call("echo", {}, body(text, new Error("cut")).init)));
+  const used = call("echo");
+  await used.text();
+  await refused(400, "parse_error", await handler(used));
+  await refused(400, "parse_error", await handler(call("echo", {}, { body: undefined })));
+});
+
+test("whoever leaves gives up a read, and the last one ends its trip", async (t) => {
+  const { handler, authority } = await world(t);
+  const [first, second] = [new AbortController(), new AbortController()];
+  const answers = [first, second].map(({ signal }) => handler(call("hold", {}, { signal })));
+  await authority.held();
+  first.abort();
+  await refused(503, "cancelled", await answers[0]);
+  assert.equal((await handler.replica()).stats().waiters, 1);
+  second.abort();
+  await refused(503, "cancelled", await answers[1]);
+  await authority.drop();
+  const gone = await handler(call("echo", {}, { signal: AbortSignal.abort() }));
+  await refused(503, "cancelled", gone);
+  assert.equal(authority.count("tools/call echo"), 0);
+});
+
+test("a write that was sent goes on without its caller", async (t) => {
+  const { handler, authority } = await world(t, { policy: [] });
+  const controller = new AbortController();
+  const answer = handler(call("hold", {}, { signal: controller.signal }));
+  await authority.held();
+  controller.abort();
+  await refused(503, "cancelled", await answer);
+  assert.equal((await handler.replica()).stats().flights, 1);
+  assert.equal(authority.dropped, 0);
+  authority.release();
+});
+
+/** A call with progress, its stream open. */
+async function streamed(t, args, options) {
+  const given = await world(t, { policy: [{ tool: "steps", rule: "live" }], ...options });
+  const response = await given.handler(call("steps", args, { meta: { progressToken: "p" } }));
+  assert.equal(response.headers.get("content-type"), "text/event-stream");
+  await given.authority.held();
+  return { ...given, response };
+}
+
+const idle = async ({ handler }) => {
+  const replica = await handler.replica();
+  while (replica.stats().waiters > 0) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test("a silent stream is kept alive, and nothing is left of it", async (t) => {
+  const { authority, clock, response, ...rest } = await streamed(t, { steps: 1 });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  assert.match((await reader.read()).value, /^event: message\ndata: .*"progress":1/);
+  for (let n = 0; n < 2; n += 1) {
+    clock.advance(15_000);
+    assert.equal((await reader.read()).value, ": keep-alive\n\n");
+  }
+  authority.release();
+  assert.match((await reader.read()).value, /"id":7/);
+  assert.equal((await reader.read()).done, true);
+  await idle(rest);
+  assert.equal(clock.timers, 0);
+});
+
+test("a client too slow for its notifications still gets the response", async (t) => {
+  const { authority, response, ...rest } = await streamed(t, { steps: 40, bytes: 100_000 });
+  authority.release();
+  await idle(rest);
+  const text = await response.text();
+  const events = text.trimEnd().split("\n\n");
+  assert.ok(text.length < 1.5 * (1 << 20), `${text.length} bytes were queued`);
+  assert.ok(events.length > 5 && events.length < 20, `${events.length} events`);
+  assert.match(events.at(-1), /"id":7/);
+});
+
+test("a client that stops reading gives up its read", async (t) => {
+  const { authority, clock, response } = await streamed(t, { steps: 1 });
+  await response.body.cancel();
+  await authority.drop();
+  assert.equal(clock.timers, 0);
+});
+
+test("closing answers whoever waits, and everybody after", async (t) => {
+  const { handler, authority } = await world(t);
+  const waiting = handler(call("hold"));
+  await authority.held();
+  await handler.close();
+  await refused(503, "closed", await waiting);
+  await refused(503, "closed", await handler(call("echo")));
+  await fails("closed", handler.replica());
+  await handler.close();
+  const unopened = createHandler();
+  await unopened.close();
+  await refused(503, "closed", await unopened(call("echo")));
+});
+
+test("closing breaks a stream off", async (t) => {
+  const { handler, response } = await streamed(t, { steps: 1 });
+  await handler.close();
+  await assert.rejects(response.text());
+});
+
+test("after a trap the next request has a new replica", async (t) => {
+  const { handler, authority } = await world(t);
+  const waiting = handler(call("hold"));
+  await authority.held();
+  const mend = breakEngine(t, "serve");
+  const error = await refused(500, "internal", await handler(call("echo")));
+  assert.equal(error.message, "internal error");
+  await refused(500, "internal", await waiting);
+  mend();
+  assert.equal((await handler(call("echo"))).status, 200);
+});
+
+test("a thing that is no request is answered", async (t) => {
+  const { handler } = await world(t);
+  for (const thing of [undefined, {}, { url: "x", method: "POST", headers: new Headers() }]) {
+    assert.ok((await handler(thing)).status >= 400);
+  }
+});

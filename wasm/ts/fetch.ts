@@ -1,0 +1,159 @@
+/**
+ * An MCP endpoint on web standards: a function from a `Request` to a `Response`, for whatever server takes one.
+ */
+
+import "#entry";
+
+import { typed } from "./checks.js";
+import { answer, refusal, type Authenticate } from "./endpoint.js";
+import { LeewardError, closed, configInvalid, isObject, words } from "./errors.js";
+import { Replica, hostOf } from "./replica.js";
+import type { ReplicaEvent, ReplicaOptions } from "./types.js";
+
+/** What {@link createHandler} takes: the options of the replica, and those of the endpoint. */
+export interface HandlerOptions extends ReplicaOptions {
+  /** Where the endpoint is. Default `/mcp`. */
+  path?: string;
+  /** The callers' bearer tokens (16 to 512 visible ASCII characters, at most 1024 tokens) and their principals. */
+  tokens?: Readonly<Record<string, string>>;
+  /**
+   * Finds out who calls, instead of `tokens`: the principal, `null` for nobody in particular (whom the configuration's
+   * `anonymous` must let in), or `undefined` to refuse. It must not read the request's body.
+   */
+  authenticate?: Authenticate;
+}
+
+/** A request handler, and what belongs to it. It never rejects: every fault is a response. */
+export interface Handler {
+  (request: Request): Promise<Response>;
+  /** The replica behind it, opened if it is not yet: for counters, local tools, `invalidate`. */
+  replica(): Promise<Replica>;
+  /** Closes the replica. Requests are answered with 503 from then on. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the handler of an MCP endpoint in front of one replica, which opens with the first request and is shared by
+ * all. Without `tokens` and `authenticate` only anonymous callers can be served, if the configuration lets them in.
+ *
+ * `GET /healthz` tells that it is well. Not for Cloudflare Workers, where no request may wait for what another one
+ * began: use the `leeward-worker` host there.
+ *
+ * @example
+ * ```ts
+ * const handler = createHandler({ authority: "https://crm.example/mcp", tokens: { [process.env.TOKEN]: "ann" } });
+ * Deno.serve(handler);
+ * ```
+ * @throws {@link LeewardError} `config_invalid`, for an option of the wrong type. A mistake in the configuration is
+ * told by every response and, once, by `onEvent` (or else on the console).
+ */
+export function createHandler(options: HandlerOptions = {}): Handler {
+  const { path, tokens, authenticate, onEvent, replicaOptions } = checked(options);
+  let opening: Promise<Replica> | undefined;
+  let isClosed = false;
+
+  const tell = (event: ReplicaEvent) => {
+    try {
+      // An async listener is one too.
+      const heard: unknown = onEvent === undefined ? log(event) : onEvent(event);
+      if (heard instanceof Promise) heard.catch(() => {});
+    } catch {
+      // Whoever listens to faults cannot be told of its own.
+    }
+  };
+  const start = async () => {
+    const replica = await Replica.open(replicaOptions);
+    try {
+      hostOf(replica).border.call((engine) => engine.openGate(path, tokens));
+    } catch (error) {
+      await replica.close();
+      throw error;
+    }
+    return replica;
+  };
+  const open = () => {
+    if (isClosed) return Promise.reject(closed());
+    if (opening !== undefined) return opening;
+    const attempt = (opening = start());
+    const again = () => {
+      if (opening === attempt) opening = undefined;
+    };
+    attempt.then(
+      // After a trap the next request gets a new instance.
+      (replica) => hostOf(replica).onEnd((_, isBroken) => isBroken && again()),
+      (error: unknown) => {
+        tell(startFailed(typed(error)));
+        if (!isFinal(typed(error))) again();
+      },
+    );
+    return attempt;
+  };
+
+  const handler = async (request: Request): Promise<Response> => {
+    let replica: Replica;
+    try {
+      replica = await open();
+    } catch (error) {
+      return refusal(typed(error));
+    }
+    try {
+      return await answer(hostOf(replica), request, authenticate);
+    } catch (error) {
+      if (!(error instanceof LeewardError)) tell({ type: "host_failed", what: "handler", message: words(error) });
+      return refusal(typed(error));
+    }
+  };
+  const close = async () => {
+    isClosed = true;
+    const replica = await opening?.catch(() => undefined);
+    await replica?.close();
+  };
+  return Object.assign(handler, { replica: open, close });
+}
+
+function checked(options: HandlerOptions) {
+  if (globalThis.navigator?.userAgent === "Cloudflare-Workers") {
+    const message = "leeward/fetch shares I/O between requests, which Workers forbid: use the leeward-worker host";
+    throw configInvalid("", message);
+  }
+  if (!isObject(options as unknown)) throw configInvalid("", "the options must be an object");
+  const { path = "/mcp", tokens, authenticate, ...replicaOptions } = options;
+  if (typeof path !== "string" || !path.startsWith("/")) throw configInvalid("path", "path must begin with /");
+  if (tokens !== undefined && !isObject(tokens)) throw configInvalid("tokens", "tokens must be an object");
+  if (authenticate !== undefined && typeof authenticate !== "function") {
+    throw configInvalid("authenticate", "authenticate must be a function");
+  }
+  if (tokens !== undefined && authenticate !== undefined) {
+    throw configInvalid("authenticate", "authenticate takes the place of tokens: give one of them");
+  }
+  const { onEvent } = options;
+  return {
+    // As a request's URL has it.
+    path: new URL(`http://host${path}`).pathname,
+    tokens: tokens && JSON.stringify(tokens),
+    authenticate,
+    onEvent: typeof onEvent === "function" ? onEvent : undefined,
+    replicaOptions,
+  };
+}
+
+/** Whether opening would fail again: the options stay as they are; a module, or anything else, may come whole. */
+function isFinal(error: LeewardError): boolean {
+  return error.code === "config_invalid" && fieldOf(error) !== "module";
+}
+
+function fieldOf({ data }: LeewardError): string | undefined {
+  return isObject(data) && typeof data["field"] === "string" ? data["field"] : undefined;
+}
+
+function startFailed(error: LeewardError): ReplicaEvent {
+  const { code, message, cause } = error;
+  const field = fieldOf(error);
+  const told = cause === undefined ? message : `${message}: ${words(cause)}`;
+  return { type: "start_failed", code, message: told, ...(field !== undefined && { field }) };
+}
+
+/** Where nobody listens, faults of the host still must not pass unseen. */
+function log({ type, ...members }: ReplicaEvent): void {
+  console.error(JSON.stringify({ leeward: type, ...members }));
+}
