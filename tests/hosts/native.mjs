@@ -3,9 +3,8 @@
 
 import { fail, say, serve } from "./lines.mjs";
 import { close, drive } from "./package.mjs";
+import { runtime } from "./runtime.mjs";
 
-const { Deno, Bun } = globalThis;
-const runtime = Deno ? `Deno ${Deno.version.deno}` : Bun ? `Bun ${Bun.version}` : `Node ${process.versions.node}`;
 const entry = import.meta.resolve("leeward");
 const { Replica } = await import("leeward");
 

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { post, send, toolCall } from "./support/client.mjs";
-import { ALICE, startWorkers, TOKENS } from "./support/worker.mjs";
+import { post, send, toolCall } from "../http/support/client.mjs";
+import { ALICE, TOKENS } from "../http/support/hosts.mjs";
+import { startWorkers } from "../http/support/worker.mjs";
 
 const authority = "http://127.0.0.1:9/mcp";
 const sound = { LEEWARD_CONFIG: { authority }, LEEWARD_TOKENS: TOKENS };

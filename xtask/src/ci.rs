@@ -18,7 +18,7 @@ use crate::provenance;
 use crate::report::{self, Tally};
 use crate::serve::{self, Settings};
 use crate::setup;
-use crate::steps::{Step, call, check, counted, node_tests, run_all, tests};
+use crate::steps::{Step, call, check, counted, http_tests, node_tests, run_all, tests};
 use crate::version;
 use crate::workspace::Workspace;
 
@@ -122,6 +122,8 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         node_tests("tests/js", 20),
         node_tests("tests/js", 22),
         node_tests("tests/js", 24),
+        http_tests("worker"),
+        http_tests("fetch"),
         node_tests("tests/worker", 24),
         node_tests("tests/browser", 24),
         exports(20),

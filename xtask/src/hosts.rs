@@ -29,7 +29,7 @@ struct Host {
     condition: Option<&'static str>,
 }
 
-const HOSTS: [Host; 9] = [
+const HOSTS: [Host; 12] = [
     package("Node 20", "node", |workspace| workspace.node_path(20), "node"),
     package("Node 22", "node", |workspace| workspace.node_path(22), "node"),
     package("Node 24", "node", |workspace| workspace.node_path(24), "node"),
@@ -53,12 +53,10 @@ const HOSTS: [Host; 9] = [
         |workspace| workspace.node_path(24),
         "workerd",
     ),
-    Host {
-        name: "worker",
-        target: "worker",
-        program: |workspace| workspace.node_path(24),
-        condition: None,
-    },
+    endpoint("worker", "worker", |workspace| workspace.node_path(24)),
+    endpoint("fetch, Node 24", "fetch", |workspace| workspace.node_path(24)),
+    endpoint("fetch, Deno", "fetch-deno", Workspace::deno_path),
+    endpoint("fetch, Bun", "fetch", Workspace::bun_path),
 ];
 
 const fn package(
@@ -72,6 +70,15 @@ const fn package(
         target,
         program,
         condition: Some(condition),
+    }
+}
+
+const fn endpoint(name: &'static str, target: &'static str, program: fn(&Workspace) -> PathBuf) -> Host {
+    Host {
+        name,
+        target,
+        program,
+        condition: None,
     }
 }
 

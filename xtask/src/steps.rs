@@ -55,10 +55,30 @@ pub(crate) fn call(name: impl Into<String>, work: fn(&Workspace) -> Result) -> S
 
 /// Every `DIR/*.test.mjs` under that Node.
 pub(crate) fn node_tests(dir: &'static str, node: u8) -> Step {
-    Step::new(format!("{dir} on Node {node}"), move |workspace, log| {
+    node_tests_as(format!("{dir} on Node {node}"), dir, node, None)
+}
+
+/// Every test of an HTTP endpoint, asked of `host`: the worker, or `leeward/fetch` on Node.
+pub(crate) fn http_tests(host: &'static str) -> Step {
+    node_tests_as(
+        format!("tests/http on {host}, Node 24"),
+        "tests/http",
+        24,
+        Some(("LEEWARD_HTTP_HOST", host)),
+    )
+}
+
+fn node_tests_as(
+    name: String,
+    dir: &'static str,
+    node: u8,
+    env: Option<(&'static str, &'static str)>,
+) -> Step {
+    Step::new(name, move |workspace, log| {
         let files = workspace.files(dir, ".test.mjs")?;
         let mut command = workspace.node(node, "--test");
         command
+            .envs(env)
             .args([
                 "--test-reporter=tap",
                 "--test-concurrency=1",

@@ -38,6 +38,8 @@ enum Reached {
     Http,
 }
 
+const DENO: &[&str] = &["run", "--allow-all", "--no-lock"];
+
 /// Every kind of host.
 pub const KINDS: &[Kind] = &[
     Kind {
@@ -50,7 +52,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "deno",
         program: "deno",
-        flags: &["run", "--allow-all", "--no-lock"],
+        flags: DENO,
         script: &["native.mjs"],
         reached: Reached::Orders { lacks: &[] },
     },
@@ -93,6 +95,20 @@ pub const KINDS: &[Kind] = &[
         program: "node",
         flags: &[],
         script: &["worker.mjs"],
+        reached: Reached::Http,
+    },
+    Kind {
+        name: "fetch",
+        program: "node",
+        flags: &[],
+        script: &["fetch.mjs"],
+        reached: Reached::Http,
+    },
+    Kind {
+        name: "fetch-deno",
+        program: "deno",
+        flags: DENO,
+        script: &["fetch.mjs"],
         reached: Reached::Http,
     },
 ];

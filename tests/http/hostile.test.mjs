@@ -4,34 +4,34 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { answer, openEvents, sendJson, startAuthority } from "./support/authority.mjs";
 import { modern, open, openPost, post, send, toolCall } from "./support/client.mjs";
-import { ALICE, startWorkers, TOKENS } from "./support/worker.mjs";
+import { ALICE, startHosts, TOKENS } from "./support/hosts.mjs";
 
 let authority;
-let workers;
+let hosts;
 
 before(async () => {
   authority = await startAuthority();
-  workers = await startWorkers({
+  hosts = await startHosts({
     main: {
       LEEWARD_CONFIG: { authority: authority.url, policy: [{ tool: "get_*", rule: "cache;max-age=3600" }] },
       LEEWARD_TOKENS: TOKENS,
     },
   });
-  const warm = await post(workers.main, toolCall("get_ticket", { warm: true }));
+  const warm = await post(hosts.main, toolCall("get_ticket", { warm: true }));
   assert.match(warm.headers["cache-status"], /;stored/);
 });
 
 afterEach(async () => {
   const trips = authority.trips("get_ticket");
-  const warm = await post(workers.main, toolCall("get_ticket", { warm: true }));
+  const warm = await post(hosts.main, toolCall("get_ticket", { warm: true }));
   assert.match(warm.headers["cache-status"], /;hit/, "the instance lost its memory");
   assert.equal(authority.trips("get_ticket"), trips);
-  const faults = workers.logs.filter(({ level, message }) => level === "error" || message.includes("instance"));
+  const faults = hosts.logs.filter(({ level, message }) => level === "error" || message.includes("instance"));
   assert.deepEqual(faults, []);
 });
 
 after(async () => {
-  await workers.close();
+  await hosts.close();
   await authority.close();
 });
 
@@ -71,7 +71,7 @@ const BODIES = {
 
 for (const [name, [body, code]] of Object.entries(BODIES)) {
   test(`${name} as a message is refused`, async () => {
-    const { status, json } = await post(workers.main, { body });
+    const { status, json } = await post(hosts.main, { body });
     assert.ok(status === 200 || (status >= 400 && status < 500), `status ${status}`);
     assert.equal(typeof json.error.code, "number");
     assert.ok(json.id !== null);
@@ -96,7 +96,7 @@ test("parameters of any shape are answered", async () => {
     const { headers, body } = modern("tools/call", params);
     // Only what a header can carry.
     const name = /^[\x21-\x7e]{1,4096}$/.test(params.name) ? params.name : undefined;
-    const { json } = await post(workers.main, { headers: { ...headers, "mcp-name": name }, body });
+    const { json } = await post(hosts.main, { headers: { ...headers, "mcp-name": name }, body });
     assert.ok("result" in json || "error" in json);
   }
 });
@@ -104,7 +104,7 @@ test("parameters of any shape are answered", async () => {
 test("raw arguments that JSON.parse would not write are answered", async () => {
   for (const raw of ['{"a":1,"a":2}', '{"n":9007199254740993}', '{"n":1e400}', '{"n":-0.0}', '{"s":"\\ud800"}']) {
     const { headers, body } = toolCall("get_ticket", { raw: 0 });
-    const { json } = await post(workers.main, { headers, body: body.replace('{"raw":0}', raw) });
+    const { json } = await post(hosts.main, { headers, body: body.replace('{"raw":0}', raw) });
     assert.ok("result" in json || "error" in json, raw);
   }
 });
@@ -125,18 +125,18 @@ test("headers of any kind are answered", async () => {
     Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`x-${n}`, "y"])),
   ];
   for (const extra of odd) {
-    const answer = await post(workers.main, { headers: { ...headers, ...extra }, body });
+    const answer = await post(hosts.main, { headers: { ...headers, ...extra }, body });
     assert.ok(answer.status < 500, `${JSON.stringify(extra)}: ${answer.status}`);
   }
 });
 
 test("any method and path is answered", async () => {
   for (const method of ["PROPFIND", "TRACE", "PATCH", "REPORT"]) {
-    const answer = await send(workers.main, { method, path: "/mcp" });
+    const answer = await send(hosts.main, { method, path: "/mcp" });
     assert.ok(answer.status === 405 || answer.status === 501, `${method}: ${answer.status}`);
   }
   for (const path of ["/%", "/%ff%fe", "/..//mcp", `/${"x".repeat(8000)}`, "/mcp%00", "/?#"]) {
-    const answer = await send(workers.main, { method: "POST", path });
+    const answer = await send(hosts.main, { method: "POST", path });
     assert.equal(answer.status, 404, path);
   }
 });
@@ -177,12 +177,12 @@ for (const [name, script] of Object.entries(ANSWERS)) {
   test(`an authority that answers ${name} gets no one to believe it`, async () => {
     authority.script(`get_${name}`, script);
     const call = toolCall(`get_${name}`);
-    const { status, json } = await post(workers.main, call);
+    const { status, json } = await post(hosts.main, call);
     assert.equal(status, 200);
     assert.equal(json.id, call.id);
     assert.equal(typeof json.error.code, "number", JSON.stringify(json));
     authority.script(`get_${name}`, answer);
-    const next = await post(workers.main, toolCall(`get_${name}`));
+    const next = await post(hosts.main, toolCall(`get_${name}`));
     assert.ok("result" in next.json, `nothing of it is kept: ${next.text}`);
   });
 }
@@ -191,14 +191,14 @@ test("callers who leave at any point leave nothing broken", async () => {
   const head = { authorization: `Bearer ${ALICE}`, "content-type": "application/json" };
   for (let n = 0; n < 20; n += 1) {
     // In the midst of the message.
-    const upload = open(workers.main, {
+    const upload = open(hosts.main, {
       method: "POST",
       path: "/mcp",
       headers: { ...head, "content-length": 100_000 },
       body: "{".padEnd(50_000),
       unfinished: true,
     });
-    const asked = openPost(workers.main, toolCall("get_left", { n }));
+    const asked = openPost(hosts.main, toolCall("get_left", { n }));
     await authority.arrival("get_left", n + 1);
     upload.leave();
     asked.leave();

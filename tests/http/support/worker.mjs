@@ -10,11 +10,6 @@ const build = process.env.LEEWARD_WORKER_BUILD
   ? pathToFileURL(`${process.env.LEEWARD_WORKER_BUILD}/`)
   : new URL("worker-js/build/", root);
 
-/** Tokens that the tests use; their principals are `alice` and `bob`. */
-export const ALICE = "token-of-alice-0123456789";
-export const BOB = "token-of-bob-0123456789";
-export const TOKENS = JSON.stringify({ [ALICE]: "alice", [BOB]: "bob" });
-
 /**
  * Starts one worker per member of `deployments`, a table of name -> bindings. A binding is text; an object becomes JSON
  * text, and `{ json: value }` a binding that is a value itself.

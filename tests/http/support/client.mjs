@@ -4,7 +4,7 @@
 // connection is. So `leave` resets.
 
 import { request as httpRequest } from "node:http";
-import { ALICE } from "./worker.mjs";
+import { ALICE } from "./hosts.mjs";
 
 const VERSION = "2026-07-28";
 const PREFIX = "io.modelcontextprotocol/";
@@ -39,18 +39,18 @@ export const toolCall = (name, args = {}, meta = {}) => modern("tools/call", { n
  *
  * @returns an answer with `status`, `headers`, `text`, the `messages` in it and `json`, the last of them.
  */
-export async function post(worker, { headers = {}, ...rest } = {}) {
+export async function post(host, { headers = {}, ...rest } = {}) {
   const usual = {
     authorization: `Bearer ${ALICE}`,
     "content-type": "application/json",
     accept: "application/json, text/event-stream",
   };
-  return send(worker, { method: "POST", path: "/mcp", headers: { ...usual, ...headers }, ...rest });
+  return send(host, { method: "POST", path: "/mcp", headers: { ...usual, ...headers }, ...rest });
 }
 
 /** Sends a request just as it is. */
-export async function send(worker, options) {
-  const exchange = open(worker, options);
+export async function send(host, options) {
+  const exchange = open(host, options);
   const response = await exchange.response;
   const parts = [];
   for await (const part of response) parts.push(part);
@@ -63,9 +63,9 @@ export async function send(worker, options) {
  * Begins a request; `response` comes with its head, `leave` resets the connection. An `unfinished` one stays without its
  * end.
  */
-export function open(worker, { method, path, headers = {}, body = "", unfinished = false }) {
+export function open(host, { method, path, headers = {}, body = "", unfinished = false }) {
   const sent = Object.entries(headers).filter(([, value]) => value !== undefined);
-  const request = httpRequest({ ...worker, method, path, headers: Object.fromEntries(sent), agent: false });
+  const request = httpRequest({ ...host, method, path, headers: Object.fromEntries(sent), agent: false });
   const response = new Promise((resolve, reject) => {
     request.on("response", resolve);
     request.on("error", reject);
@@ -81,13 +81,13 @@ export function open(worker, { method, path, headers = {}, body = "", unfinished
 }
 
 /** Begins a request to `/mcp` as alice. */
-export function openPost(worker, { headers = {}, ...rest }) {
+export function openPost(host, { headers = {}, ...rest }) {
   const usual = {
     authorization: `Bearer ${ALICE}`,
     "content-type": "application/json",
     accept: "application/json, text/event-stream",
   };
-  return open(worker, { method: "POST", path: "/mcp", headers: { ...usual, ...headers }, ...rest });
+  return open(host, { method: "POST", path: "/mcp", headers: { ...usual, ...headers }, ...rest });
 }
 
 /** The JSON-RPC messages of a body, in order. */

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startAuthority } from "./support/authority.mjs";
 import { modern, post, toolCall } from "./support/client.mjs";
-import { ALICE, BOB, startWorkers, TOKENS } from "./support/worker.mjs";
+import { ALICE, BOB, startHosts, TOKENS } from "./support/hosts.mjs";
 
 let authority;
-let workers;
+let hosts;
 
 before(async () => {
   authority = await startAuthority();
@@ -19,7 +19,7 @@ before(async () => {
     ],
   };
   const bindings = { LEEWARD_CONFIG: config, LEEWARD_TOKENS: TOKENS };
-  workers = await startWorkers({
+  hosts = await startHosts({
     main: bindings,
     anonymous: { LEEWARD_CONFIG: { ...config, anonymous: "public-only" } },
     both: { LEEWARD_CONFIG: { ...config, anonymous: "public-only" }, LEEWARD_TOKENS: TOKENS },
@@ -32,7 +32,7 @@ before(async () => {
 });
 
 after(async () => {
-  await workers.close();
+  await hosts.close();
   await authority.close();
 });
 
@@ -61,19 +61,19 @@ const WRONG = [
 ];
 
 test("a caller without a token is refused", async () => {
-  assertUnauthenticated(await post(workers.main, anonymous(toolCall("get_ticket"))));
+  assertUnauthenticated(await post(hosts.main, anonymous(toolCall("get_ticket"))));
 });
 
 test("a wrong token is refused, also where none is needed", async () => {
-  for (const worker of [workers.main, workers.anonymous, workers.both]) {
+  for (const host of [hosts.main, hosts.anonymous, hosts.both]) {
     for (const authorization of WRONG) {
-      assertUnauthenticated(await post(worker, as(authorization, toolCall("get_ticket"))));
+      assertUnauthenticated(await post(host, as(authorization, toolCall("get_ticket"))));
     }
   }
 });
 
 test("the scheme may be written in any case", async () => {
-  const answer = await post(workers.main, as(`bEARER ${ALICE}`, toolCall("get_ticket", { case: 1 })));
+  const answer = await post(hosts.main, as(`bEARER ${ALICE}`, toolCall("get_ticket", { case: 1 })));
   assert.equal(answer.status, 200);
 });
 
@@ -81,7 +81,7 @@ test("two principals share no entry", async () => {
   const name = "get_private";
   const cache = [];
   for (const token of [ALICE, BOB, ALICE, BOB]) {
-    const answer = await post(workers.main, as(`Bearer ${token}`, toolCall(name)));
+    const answer = await post(hosts.main, as(`Bearer ${token}`, toolCall(name)));
     cache.push(answer.headers["cache-status"].split(";")[1]);
   }
   assert.deepEqual(cache, ["fwd=uri-miss", "fwd=uri-miss", "hit", "hit"]);
@@ -90,7 +90,7 @@ test("two principals share no entry", async () => {
 
 test("what a rule calls public is shared", async () => {
   const before = authority.trips("get_public");
-  for (const token of [ALICE, BOB, ALICE]) await post(workers.main, as(`Bearer ${token}`, toolCall("get_public")));
+  for (const token of [ALICE, BOB, ALICE]) await post(hosts.main, as(`Bearer ${token}`, toolCall("get_public")));
   assert.equal(authority.trips("get_public") - before, 1);
 });
 
@@ -98,7 +98,7 @@ test("anonymous callers have stored only what is public", async () => {
   const trips = async (name) => {
     const before = authority.trips(name);
     for (let i = 0; i < 3; i += 1) {
-      const answer = await post(workers.anonymous, anonymous(toolCall(name)));
+      const answer = await post(hosts.anonymous, anonymous(toolCall(name)));
       assert.equal(answer.status, 200, answer.text);
     }
     return authority.trips(name) - before;
@@ -111,7 +111,7 @@ test("anonymous callers and principals live side by side", async () => {
   const name = "get_beside";
   const answers = [];
   for (const authorization of [`Bearer ${ALICE}`, undefined, `Bearer ${ALICE}`]) {
-    answers.push(await post(workers.both, as(authorization, toolCall(name))));
+    answers.push(await post(hosts.both, as(authorization, toolCall(name))));
   }
   assert.deepEqual(
     answers.map(({ headers }) => headers["cache-status"].split(";")[1]),
@@ -121,22 +121,22 @@ test("anonymous callers and principals live side by side", async () => {
 });
 
 test("the authority gets our token, never a caller's", async () => {
-  await post(workers.trusted, toolCall("get_token"));
+  await post(hosts.trusted, toolCall("get_token"));
   const [{ headers }] = authority.of("get_token");
   assert.equal(headers.authorization, "Bearer from-the-secret");
-  await post(workers.main, { ...toolCall("get_without"), headers: { ...toolCall("get_without").headers, cookie: "a=b" } });
+  await post(hosts.main, { ...toolCall("get_without"), headers: { ...toolCall("get_without").headers, cookie: "a=b" } });
   const [{ headers: without }] = authority.of("get_without");
   assert.equal(without.authorization, undefined);
   assert.equal(without.cookie, undefined);
 });
 
 test("no token is logged", () => {
-  const text = JSON.stringify(workers.logs);
+  const text = JSON.stringify(hosts.logs);
   for (const secret of [ALICE, BOB, "from-the-secret", "from-the-configuration"]) assert.ok(!text.includes(secret));
 });
 
 test("an unknown method is told so", async () => {
-  const answer = await post(workers.main, modern("no/such"));
+  const answer = await post(hosts.main, modern("no/such"));
   assert.equal(answer.status, 404);
   assert.equal(answer.json.error.code, -32601);
 });

@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { callResult, gate, openEvents, sendJson, startAuthority } from "./support/authority.mjs";
 import { messages, openPost, post, toolCall } from "./support/client.mjs";
-import { startWorkers, TOKENS } from "./support/worker.mjs";
+import { startHosts, TOKENS } from "./support/hosts.mjs";
 
 const TOKEN = { progressToken: "mine-1" };
 let authority;
-let workers;
+let hosts;
 
 before(async () => {
   authority = await startAuthority();
-  workers = await startWorkers({
+  hosts = await startHosts({
     main: {
       LEEWARD_CONFIG: {
         authority: authority.url,
@@ -25,7 +25,7 @@ before(async () => {
 });
 
 after(async () => {
-  await workers.close();
+  await hosts.close();
   await authority.close();
 });
 
@@ -54,7 +54,7 @@ function scriptSteps(name) {
 test("progress goes out at once, under the caller's own token", async () => {
   const release = scriptSteps("steps");
   const call = toolCall("steps", {}, TOKEN);
-  const response = await openPost(workers.main, call).response;
+  const response = await openPost(hosts.main, call).response;
   assert.equal(response.statusCode, 200);
   assert.equal(response.headers["content-type"], "text/event-stream");
   assert.equal(response.headers["x-accel-buffering"], "no");
@@ -77,7 +77,7 @@ test("progress goes out at once, under the caller's own token", async () => {
 test("a client of JSON only gets the result alone", async () => {
   scriptSteps("steps_json")();
   const { headers, body } = toolCall("steps_json", {}, TOKEN);
-  const answer = await post(workers.main, { headers: { ...headers, accept: "application/json" }, body });
+  const answer = await post(hosts.main, { headers: { ...headers, accept: "application/json" }, body });
   assert.equal(answer.headers["content-type"], "application/json");
   assert.ok("result" in answer.json);
 });
@@ -89,7 +89,7 @@ test("one event is one line, whatever blank space the authority writes", async (
     const text = JSON.stringify(result(message), null, 2).replaceAll("\n", "\ndata: ");
     response.end(`data: ${text}\n\n`);
   });
-  const answer = await post(workers.main, toolCall("spread", { a: "b\nc" }, TOKEN));
+  const answer = await post(hosts.main, toolCall("spread", { a: "b\nc" }, TOKEN));
   assert.equal(answer.messages.length, 2);
   assert.equal(answer.json.result.content[0].text, '{"a":"b\\nc"}');
   for (const event of answer.text.trimEnd().split("\n\n")) assert.match(event, /^event: message\ndata: [^\n]*$/);
@@ -100,14 +100,14 @@ test("a stream without a progress token is answered as JSON", async () => {
     openEvents(response)(result(message));
     response.end();
   });
-  const answer = await post(workers.main, toolCall("plain_stream"));
+  const answer = await post(hosts.main, toolCall("plain_stream"));
   assert.equal(answer.headers["content-type"], "application/json");
   assert.ok("result" in answer.json);
 });
 
 test("a client that leaves its stream ends the read behind it", async () => {
   scriptSteps("get_steps");
-  const exchange = openPost(workers.main, toolCall("get_steps", {}, TOKEN));
+  const exchange = openPost(hosts.main, toolCall("get_steps", {}, TOKEN));
   const parts = messages(await exchange.response);
   await parts.next();
   exchange.leave();
@@ -137,7 +137,7 @@ test("a write whose answer breaks off has an unknown outcome", async () => {
   };
   for (const [name, script] of Object.entries(breaks)) {
     authority.script(name, script);
-    const answer = await post(workers.main, toolCall(name));
+    const answer = await post(hosts.main, toolCall(name));
     assert.equal(answer.status, 200, answer.text);
     assert.equal(answer.json.error.data.code, "unknown_outcome", name);
     assert.equal(authority.trips(name), 1, `${name}: a write is sent once`);
@@ -150,7 +150,7 @@ test("a write whose progress had begun ends its stream with the error", async ()
     response.write("data: {", () => response.socket.resetAndDestroy());
   });
   const call = toolCall("half", {}, TOKEN);
-  const answer = await post(workers.main, call);
+  const answer = await post(hosts.main, call);
   assert.equal(answer.headers["content-type"], "text/event-stream");
   assert.equal(answer.json.id, call.id);
   assert.equal(answer.json.error.data.code, "unknown_outcome");
@@ -163,7 +163,7 @@ test("a read whose answer breaks off once is asked for again", async () => {
     openEvents(response);
     return response.write("data: {", () => response.socket.resetAndDestroy());
   });
-  const answer = await post(workers.main, toolCall("get_twice"));
+  const answer = await post(hosts.main, toolCall("get_twice"));
   assert.ok("result" in answer.json, answer.text);
   assert.equal(authority.trips("get_twice"), 2);
 });
@@ -177,7 +177,7 @@ test("an answer over its limit is cut off there", async () => {
     response.on("drain", more);
     more();
   });
-  const answer = await post(workers.main, toolCall("get_endless"));
+  const answer = await post(hosts.main, toolCall("get_endless"));
   assert.equal(answer.json.error.data.code, "authority_invalid", answer.text);
   await (await authority.arrival("get_endless")).closed;
 });
