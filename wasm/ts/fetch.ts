@@ -1,5 +1,7 @@
 /**
  * An MCP endpoint on web standards: a function from a `Request` to a `Response`, for whatever server takes one.
+ *
+ * @packageDocumentation
  */
 
 import "#entry";
@@ -9,6 +11,8 @@ import { answer, refusal, type Authenticate } from "./endpoint.js";
 import { LeewardError, closed, configInvalid, isObject, words } from "./errors.js";
 import { Replica, hostOf } from "./replica.js";
 import type { ReplicaEvent, ReplicaOptions } from "./types.js";
+
+export type { Authenticate } from "./endpoint.js";
 
 /** What {@link createHandler} takes: the options of the replica, and those of the endpoint. */
 export interface HandlerOptions extends ReplicaOptions {
@@ -44,7 +48,7 @@ export interface Handler {
  * const handler = createHandler({ authority: "https://crm.example/mcp", tokens: { [process.env.TOKEN]: "ann" } });
  * Deno.serve(handler);
  * ```
- * @throws {@link LeewardError} `config_invalid`, for an option of the wrong type. A mistake in the configuration is
+ * @throws `LeewardError` `config_invalid`, for an option of the wrong type. A mistake in the configuration is
  * told by every response and, once, by `onEvent` (or else on the console).
  */
 export function createHandler(options: HandlerOptions = {}): Handler {
