@@ -6,12 +6,8 @@
 import { SERVED, type Border } from "./border.js";
 import { typed } from "./checks.js";
 import { LeewardError, cancelled, isObject } from "./errors.js";
+import type { Authenticate } from "./fetch.js";
 import type { Host } from "./host.js";
-
-/** Finds out who calls; see `HandlerOptions.authenticate`. */
-export type Authenticate = (
-  request: Request,
-) => string | null | undefined | PromiseLike<string | null | undefined>;
 
 /** Most bytes of events that wait for a slow client before notifications are dropped. The response never is. */
 const MAX_QUEUED_BYTES = 1 << 20;

@@ -7,12 +7,15 @@
 import "#entry";
 
 import { typed } from "./checks.js";
-import { answer, refusal, type Authenticate } from "./endpoint.js";
+import { answer, refusal } from "./endpoint.js";
 import { LeewardError, closed, configInvalid, isObject, words } from "./errors.js";
 import { Replica, hostOf } from "./replica.js";
 import type { ReplicaEvent, ReplicaOptions } from "./types.js";
 
-export type { Authenticate } from "./endpoint.js";
+/** Finds out who calls; see {@link HandlerOptions.authenticate}. */
+export type Authenticate = (
+  request: Request,
+) => string | null | undefined | PromiseLike<string | null | undefined>;
 
 /** What {@link createHandler} takes: the options of the replica, and those of the endpoint. */
 export interface HandlerOptions extends ReplicaOptions {

@@ -19,6 +19,10 @@ const TEXTS = [
   "content-type\napplication/json\ncontent-type\ntext/event-stream\n\n\n",
   "content-type\napplication/json\n",
   "data: {}\n\n",
+  "POST\n/mcp\nhost\nlocalhost\norigin\nhttp://localhost\ncontent-type\napplication/json\nauthorization\nBearer x\n",
+  "OPTIONS\n/mcp\norigin\nhttp://localhost\naccess-control-request-method\nPOST\nhost\nlocalhost\n",
+  '{"token-of-mine-0123456789":"mine"}',
+  "/mcp",
   "",
   "\u0000\ud800",
 ];
@@ -28,6 +32,7 @@ const STEPS = 300;
 /** Outputs: a fetch, which is answered by its own id so that calls get deep. */
 const FETCH = 1;
 
+const takesTexts = (name) => name.startsWith("register") || name === "openGate";
 const encoder = new TextEncoder();
 
 /** One engine, many calls. */
@@ -56,7 +61,7 @@ export async function binding(fuzz, canary) {
     let args = Array.from({ length: 8 }, number);
     if (fuzz.once(3)) args[0] = args[1] = 5_000;
     // The glue takes the length of a text on trust, so nothing but texts may be given for one: see `api.mjs`.
-    if (name.startsWith("register")) args = [fuzz.pick(TEXTS), fuzz.pick([undefined, null, ...TEXTS])];
+    if (takesTexts(name)) args = [fuzz.pick(TEXTS), fuzz.pick([undefined, null, ...TEXTS])];
     fuzz.call(`${name}(${args.map(String)})`);
     try {
       const answer = engine[name](...args);
@@ -78,7 +83,7 @@ export async function binding(fuzz, canary) {
   // Seldom, since wasm-bindgen throws this through frames of wasm, whose stack it thereby loses.
   const name = fuzz.pick(methods);
   if (!fuzz.once(10)) return;
-  const args = name.startsWith("register") ? ["{}", "live"] : [0, 0, 0, 0, 0, 0, 0];
+  const args = takesTexts(name) ? ["{}", "live"] : [0, 0, 0, 0, 0, 0, 0];
   assert.throws(() => engine[name](...args), /null pointer/, name);
 }
 
