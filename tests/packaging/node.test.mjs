@@ -10,6 +10,11 @@ test("an ES module imports it", async (t) => {
   await printsHit(t, (authority) => node(["main.js", authority], { cwd, signal: t.signal }));
 });
 
+test("an ES module has an endpoint of it", async (t) => {
+  const cwd = await project(t, "node-esm");
+  await printsHit(t, (authority) => node(["serve.js", authority], { cwd, signal: t.signal }));
+});
+
 test("a CommonJS module imports it by `import()`", async (t) => {
   const cwd = await project(t, "node-cjs");
   await printsHit(t, (authority) => node(["main.cjs", authority], { cwd, signal: t.signal }));

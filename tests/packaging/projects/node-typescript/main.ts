@@ -1,6 +1,7 @@
 // What a user of the types writes, and what they must not let pass. It is checked, not run.
 
 import { LeewardError, McpError, Replica } from "leeward";
+import { createHandler } from "leeward/fetch";
 import { Replica as InlineReplica } from "leeward/inline";
 import wasm from "leeward/leeward.wasm";
 import { init, Replica as SlimReplica } from "leeward/slim";
@@ -43,6 +44,12 @@ same<typeof InlineReplica, typeof Replica>(true);
 same<typeof SlimReplica, typeof Replica>(true);
 await init(wasm);
 await init(fetch("https://crm.example/leeward.wasm"));
+
+const handler = createHandler({ ...configuration, tokens: { "0123456789abcdef": "ann" } });
+same<Parameters<typeof handler>, [request: Request]>(true);
+same<ReturnType<typeof handler>, Promise<Response>>(true);
+// @ts-expect-error Principals are strings.
+createHandler({ tokens: { "0123456789abcdef": 7 } });
 
 // @ts-expect-error A rule names a tool or a resource, not both.
 const both: Rule = { tool: "a", resource: "b", rule: "live" };
