@@ -63,7 +63,8 @@ impl Pattern {
     /// `{+x}` one or more characters, `{/x}` a `/` and a `{x}`. Other operators, lists and modifiers are refused.
     pub(super) fn resource(text: &str) -> Result<Self, String> {
         check(text)?;
-        if text.contains(char::is_whitespace) {
+        // As the schema's `\s`: a byte order mark is white space too, and nobody sees it.
+        if text.contains(|c: char| c.is_whitespace() || c == '\u{feff}') {
             return Err("a URI has no white space".into());
         }
         let mut pieces = Vec::new();
@@ -494,6 +495,7 @@ mod tests {
             ("", "must not be empty"),
             ("a\nb", "has a control character, at character 2"),
             ("a b", "a URI has no white space"),
+            ("a\u{feff}b", "a URI has no white space"),
             ("x://{id", r#"a "{" has no "}" after it"#),
             ("x://id}", r#"a "}" has no "{" before it"#),
         ] {

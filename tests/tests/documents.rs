@@ -135,21 +135,28 @@ fn the_table_of_runtimes_is_what_is_run() {
         let [_, name, version, condition, entry, also, _] = row[..] else {
             panic!("{row:?}")
         };
-        let runs = match name.split_once(' ') {
+        let (export, runtime) = match name.strip_prefix("fetch, ") {
+            Some(runtime) => ("./fetch", runtime),
+            None => (".", name),
+        };
+        let runs = match runtime.split_once(' ') {
             Some(("Node", major)) => installed(&format!("node{major}-linux-x64")),
             Some(("Chromium", _)) => {
                 let version = installed("@sparticuz/chromium");
                 version.split('.').next().unwrap_or_default().to_owned()
             }
             _ if name == "worker" => installed("workerd"),
-            _ => installed(&name.to_lowercase()),
+            _ => installed(&runtime.to_lowercase()),
         };
         assert_eq!(version, runs, "{name}");
         if !condition.is_empty() {
-            let exported = &package["exports"]["."][condition.trim_matches('`')];
+            let exports = &package["exports"][export];
+            let exported = exports.get(condition.trim_matches('`')).unwrap_or(exports);
             let file = exported.get("default").unwrap_or(exported).as_str();
             assert_eq!(file, Some(&*format!("./{}", entry.trim_matches('`'))), "{name}");
-            let runtime = name.split(' ').next().unwrap_or_default();
+            let runtime = runtime.split(' ').next().unwrap_or_default();
+            // There the entry is that of the package itself.
+            let entry = if export == "." { entry } else { "" };
             let short = |line: &str| [runtime, version, entry].iter().all(|part| line.contains(part));
             assert!(readme.lines().any(short), "{name} in wasm/README.md");
         }
