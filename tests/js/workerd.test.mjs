@@ -59,8 +59,6 @@ async function start(t, contents, authority) {
     bundle: true,
     format: "esm",
     conditions: ["workerd"],
-    // As where the package is installed, which is without the configuration of its own compilation.
-    tsconfigRaw: {},
     external: ["*.wasm"],
     write: false,
   });

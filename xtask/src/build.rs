@@ -82,7 +82,7 @@ pub(crate) fn npm(workspace: &Workspace) -> Result {
     process::run(
         workspace,
         "compile TypeScript",
-        tsc.arg("-p").arg(workspace.path("wasm")),
+        tsc.arg("-p").arg(workspace.path("wasm/tsconfig.build.json")),
     )?;
     provenance::write(workspace, &out)?;
     if dist.exists() {
