@@ -56,6 +56,8 @@ impl Tokens {
             return Ok(Caller::Anonymous);
         };
         bearer(authorization)
+            // Nobody has authenticated yet: what is longer than any token is worth no comparison.
+            .filter(|token| token.len() <= MAX_CALLER_TOKEN_BYTES)
             .and_then(|token| self.find(token.as_bytes()))
             .cloned()
             .ok_or("the bearer token is not valid")
@@ -93,8 +95,9 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Compares in a time that depends on the length of `given` alone. `known` is not empty.
+/// Compares in a time that depends on the length of `given` alone, which bounds the work. `known` is not empty.
 fn is_same(given: &[u8], known: &[u8]) -> bool {
+    debug_assert!(given.len() <= MAX_CALLER_TOKEN_BYTES, "longer than any token");
     let mut difference = given.len() ^ known.len();
     for (a, b) in given.iter().zip(known.iter().cycle()) {
         difference |= black_box(usize::from(a ^ b));
@@ -136,6 +139,9 @@ mod tests {
             format!("Bearer {}", ANN.get(1..).unwrap_or_default()),
             format!("Bearer {ANN}{ANN}"),
             format!("Bearer {ANN} {ANN}"),
+            // Compared with no token, which a debug assertion holds.
+            format!("Bearer {}", "x".repeat(MAX_CALLER_TOKEN_BYTES + 1)),
+            format!("Bearer {ANN}{}", "x".repeat(100_000)),
             "Bearer ".into(),
             "Bearer".into(),
             ANN.into(),
