@@ -11,7 +11,7 @@ test("input has a limit", async (t) => {
   const engine = new glue.Engine("{}", false);
   t.after(() => engine.free());
   assert.throws(
-    () => engine.input((64 << 20) + 1),
+    () => engine.input((65 << 20) + 1),
     (error) => JSON.parse(error).data.code === "too_large",
   );
   assert.ok(engine.input(1) > 0);

@@ -5,63 +5,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createHandler } from "../../wasm/dist/fetch.js";
-import { Authority, ManualClock, POLICY, fails } from "./support/index.mjs";
-import { LeewardError, glue } from "./support/leeward.mjs";
-
-const TOKEN = "token-of-ann-0123456789";
-const VERSION = "2026-07-28";
-
-/** An authority and a handler in front of it, closed with the test. */
-async function world(t, options = {}) {
-  const authority = await Authority.start();
-  t.after(() => authority.close());
-  const events = [];
-  const clock = new ManualClock();
-  const onEvent = (event) => events.push(event);
-  const common = { authority: authority.url, policy: POLICY, clock, onEvent };
-  const handler = createHandler({ ...common, ...(options.authenticate ? {} : { tokens: { [TOKEN]: "ann" } }), ...options });
-  t.after(() => handler.close());
-  return { authority, handler, clock, events };
-}
-
-/** A request for a tool; an undefined header is left out. */
-function call(name, args = {}, { headers = {}, meta = {}, path = "/mcp", ...init } = {}) {
-  const params = {
-    name,
-    arguments: args,
-    _meta: {
-      "io.modelcontextprotocol/protocolVersion": VERSION,
-      "io.modelcontextprotocol/clientCapabilities": {},
-      ...meta,
-    },
-  };
-  const all = {
-    authorization: `Bearer ${TOKEN}`,
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-    "mcp-protocol-version": VERSION,
-    "mcp-method": "tools/call",
-    "mcp-name": name,
-    ...headers,
-  };
-  return new Request(`https://edge.example${path}`, {
-    method: "POST",
-    headers: Object.entries(all).filter(([, value]) => value !== undefined),
-    body: JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/call", params }),
-    ...init,
-  });
-}
-
-/** The error of a refusal. */
-async function refused(status, code, response) {
-  const { error } = await response.json();
-  assert.equal(response.status, status, JSON.stringify(error));
-  assert.equal(error.data.code, code);
-  assert.match(error.data.correlationId, /^[0-9a-f]{16}$/);
-  return error;
-}
-
-const cacheOf = (response) => response.headers.get("cache-status")?.split(";")[1];
+import { TOKEN, body, breakEngine, cacheOf, call, refused, streamed, world } from "./support/endpoint.mjs";
+import { POLICY, fails } from "./support/index.mjs";
+import { LeewardError } from "./support/leeward.mjs";
 
 test("an option of the wrong type is named at once", () => {
   for (const [options, field] of [
@@ -70,6 +16,7 @@ test("an option of the wrong type is named at once", () => {
     [{ tokens: [] }, "tokens"],
     [{ tokens: TOKEN }, "tokens"],
     [{ tokens: null }, "tokens"],
+    [{ tokens: { [TOKEN]: 1n } }, "tokens"],
     [{ authenticate: {} }, "authenticate"],
     [{ tokens: {}, authenticate: () => "ann" }, "authenticate"],
     [null, ""],
@@ -78,7 +25,7 @@ test("an option of the wrong type is named at once", () => {
     assert.throws(
       () => createHandler(options),
       (error) => error instanceof LeewardError && error.code === "config_invalid" && error.data.field === field,
-      JSON.stringify(options),
+      `${field} among ${Object.keys(options ?? {})}`,
     );
   }
 });
@@ -112,16 +59,17 @@ test("without a listener a mistake is on the console", async (t) => {
   assert.equal(JSON.parse(mock.calls[0].arguments[0]).field, "polcy");
 });
 
-/** Has the next calls of an engine's method trap, until `mend` is called. */
-function breakEngine(t, name) {
-  const { [name]: original } = glue.Engine.prototype;
-  const mend = () => void (glue.Engine.prototype[name] = original);
-  t.after(mend);
-  glue.Engine.prototype[name] = () => {
-    throw new WebAssembly.RuntimeError("unreachable");
+test("without a listener faults of the host are on the console, and nothing else", async (t) => {
+  const { mock } = t.mock.method(console, "error", () => {});
+  const setTimeout = () => {
+    throw new Error("no timers");
   };
-  return mend;
-}
+  const { handler } = await world(t, { onEvent: undefined, clock: { setTimeout } });
+  assert.equal((await handler(call("echo"))).status, 200);
+  const logged = mock.calls.map(({ arguments: [line] }) => JSON.parse(line));
+  assert.ok(logged.length > 0);
+  for (const { leeward, what } of logged) assert.deepEqual([leeward, what], ["host_failed", "setTimeout"]);
+});
 
 test("an opening that fails for another reason is tried again", async (t) => {
   const { handler, events } = await world(t);
@@ -192,7 +140,11 @@ test("the program may say who calls", async (t) => {
 });
 
 test("a program that cannot say who calls is a fault, and the request is not served", async (t) => {
-  for (const given of [7, "", "\ud800", "x".repeat(1025), {}, new Error("no database")]) {
+  const foreign = [
+    new LeewardError("closed", "no database at 10.0.0.7"),
+    new LeewardError("config_invalid", "no database", { data: { field: 1n } }),
+  ];
+  for (const given of [7, "", "\ud800", "x".repeat(1025), {}, new Error("no database"), ...foreign]) {
     const authenticate = () => {
       if (given instanceof Error) throw given;
       return given;
@@ -200,7 +152,12 @@ test("a program that cannot say who calls is a fault, and the request is not ser
     const { handler, events, authority } = await world(t, { authenticate });
     const error = await refused(500, "internal", await handler(call("echo")));
     assert.equal(error.message, "internal error");
-    assert.equal(events[0].type, "host_failed");
+    assert.equal(error.data.field, undefined);
+    assert.deepEqual(
+      events.map(({ type, what, correlationId }) => [type, what, correlationId]),
+      [["host_failed", "handler", error.data.correlationId]],
+    );
+    if (given instanceof Error) assert.match(events[0].message, /no database/);
     assert.equal(authority.requests.length, 0);
   }
 });
@@ -211,24 +168,6 @@ test("a page of the host that the URL names may call", async (t) => {
   const other = { headers: { origin: "https://edge.example", host: "other.example" } };
   await refused(403, "forbidden", await handler(call("echo", {}, other)));
 });
-
-/** A body of these parts; one that is an error breaks it off. `taken` counts what was read of it. */
-function body(...parts) {
-  const state = { taken: 0 };
-  const stream = new ReadableStream(
-    {
-      pull(out) {
-        const part = parts[state.taken];
-        state.taken += 1;
-        if (part === undefined) return out.close();
-        if (part instanceof Error) return out.error(part);
-        out.enqueue(new TextEncoder().encode(part));
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  return Object.assign(state, { init: { body: stream, duplex: "half" } });
-}
 
 test("a body comes in parts, and no further than its limit", async (t) => {
   const { handler } = await world(t, { limits: { maxMessageBytes: 4096 } });
@@ -242,8 +181,36 @@ test("a body comes in parts, and no further than its limit", async (t) => {
   await refused(400, "parse_error", await handler(call("echo", {}, body(text, new Error("cut")).init)));
   const used = call("echo");
   await used.text();
+  const textual = new ReadableStream({ start: (out) => (out.enqueue(text), out.close()) });
+  await refused(400, "parse_error", await handler(call("echo", {}, { body: textual, duplex: "half" })));
   await refused(400, "parse_error", await handler(used));
   await refused(400, "parse_error", await handler(call("echo", {}, { body: undefined })));
+});
+
+test("a body of nothing is not read for ever", async (t) => {
+  const { handler } = await world(t);
+  const text = await call("echo").text();
+  const empty = Array.from({ length: 1024 }, () => "");
+  const patient = body(...empty, text.slice(0, 10), ...empty, text.slice(10));
+  assert.equal((await handler(call("echo", {}, patient.init))).status, 200);
+  const endless = body(...empty, "", text);
+  await refused(400, "parse_error", await handler(call("echo", {}, endless.init)));
+  assert.equal(endless.taken, 1025);
+});
+
+test("a message may be as large as any configuration allows", async (t) => {
+  const most = 64 << 20;
+  const { handler } = await world(t, { limits: { maxMessageBytes: most } });
+  const blank = new Uint8Array(most + 1).fill(32);
+  for (const [length, status, code] of [
+    [most - 4096, 400, "parse_error"],
+    [most - 100, 400, "parse_error"],
+    [most, 400, "parse_error"],
+    [most + 1, 413, "too_large"],
+  ]) {
+    await refused(status, code, await handler(call("echo", {}, body(blank.subarray(0, length)).init)));
+  }
+  await refused(413, "too_large", await handler(call("echo", {}, { headers: { "x-large": "x".repeat(66 << 20) } })));
 });
 
 test("whoever leaves gives up a read, and the last one ends its trip", async (t) => {
@@ -273,15 +240,6 @@ test("a write that was sent goes on without its caller", async (t) => {
   assert.equal(authority.dropped, 0);
   authority.release();
 });
-
-/** A call with progress, its stream open. */
-async function streamed(t, args, options) {
-  const given = await world(t, { policy: [{ tool: "steps", rule: "live" }], ...options });
-  const response = await given.handler(call("steps", args, { meta: { progressToken: "p" } }));
-  assert.equal(response.headers.get("content-type"), "text/event-stream");
-  await given.authority.held();
-  return { ...given, response };
-}
 
 const idle = async ({ handler }) => {
   const replica = await handler.replica();
@@ -321,6 +279,17 @@ test("a client that stops reading gives up its read", async (t) => {
   assert.equal(clock.timers, 0);
 });
 
+test("a client that leaves ends its stream, and that is no error", async (t) => {
+  const controller = new AbortController();
+  const { authority, clock, response } = await streamed(t, { steps: 1 }, {}, { signal: controller.signal });
+  const reader = response.body.getReader();
+  await reader.read();
+  controller.abort();
+  assert.equal((await reader.read()).done, true);
+  await authority.drop();
+  assert.equal(clock.timers, 0);
+});
+
 test("closing answers whoever waits, and everybody after", async (t) => {
   const { handler, authority } = await world(t);
   const waiting = handler(call("hold"));
@@ -342,7 +311,7 @@ test("closing breaks a stream off", async (t) => {
 });
 
 test("after a trap the next request has a new replica", async (t) => {
-  const { handler, authority } = await world(t);
+  const { handler, authority, events } = await world(t);
   const waiting = handler(call("hold"));
   await authority.held();
   const mend = breakEngine(t, "serve");
@@ -351,11 +320,19 @@ test("after a trap the next request has a new replica", async (t) => {
   await refused(500, "internal", await waiting);
   mend();
   assert.equal((await handler(call("echo"))).status, 200);
+  const faults = events.filter(({ type }) => type === "host_failed");
+  assert.deepEqual(
+    faults.map(({ what }) => what),
+    ["wasm"],
+  );
 });
 
 test("a thing that is no request is answered", async (t) => {
   const { handler } = await world(t);
-  for (const thing of [undefined, {}, { url: "x", method: "POST", headers: new Headers() }]) {
+  const forEach = () => {
+    throw new LeewardError("config_invalid", "x", { data: { field: 1n } });
+  };
+  for (const thing of [undefined, {}, { url: "x", method: "POST", headers: new Headers() }, { headers: { forEach } }]) {
     assert.ok((await handler(thing)).status >= 400);
   }
 });

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
+import { body, call, refused, world } from "./support/endpoint.mjs";
 import { POLICY, alone, silentFetch, turn } from "./support/index.mjs";
 import { Replica, glue } from "./support/leeward.mjs";
 
@@ -97,3 +98,52 @@ for (const [name, cycle] of Object.entries(WAYS)) {
     assert.ok(grown < CYCLES * MAX_HEAP_BYTES_A_CYCLE, `the heap grew by ${grown} bytes`);
   });
 }
+
+test("a body that comes byte by byte is held as bytes", async (t) => {
+  const { handler } = await world(t);
+  await handler.replica();
+  const length = 1 << 20;
+  const bytes = new Uint8Array(64 << 10).fill(32);
+  gc();
+  const before = process.memoryUsage().heapUsed;
+  let sent = 0;
+  let grown;
+  const pull = (out) => {
+    if (sent === length) {
+      gc();
+      grown = process.memoryUsage().heapUsed - before;
+      return out.close();
+    }
+    const at = sent % bytes.length;
+    sent += 1;
+    out.enqueue(bytes.subarray(at, at + 1));
+  };
+  const stream = new ReadableStream({ pull }, { highWaterMark: 0 });
+  await refused(400, "parse_error", await handler(call("echo", {}, { body: stream, duplex: "half" })));
+  t.diagnostic(`the heap grew by ${grown} bytes`);
+  assert.ok(grown < 20_000_000, `the heap grew by ${grown} bytes`);
+});
+
+test("room for a large message is given back", async (t) => {
+  const { serve } = glue.Engine.prototype;
+  t.after(() => (glue.Engine.prototype.serve = serve));
+  let engine;
+  let room;
+  glue.Engine.prototype.serve = function (...given) {
+    engine = this;
+    room = this.inputCapacity();
+    return serve.apply(this, given);
+  };
+  const { handler } = await world(t, { limits: { maxMessageBytes: 8 << 20 } });
+  const replica = await handler.replica();
+  const blank = new Uint8Array(4 << 20).fill(32);
+  for (const [way, large, small] of [
+    ["HTTP", () => handler(call("echo", {}, body(blank).init)), () => handler(call("echo"))],
+    ["a call", () => replica.callTool("no", { x: "x".repeat(4 << 20) }), () => replica.callTool("echo")],
+  ]) {
+    await large().catch(() => {});
+    assert.ok(room >= 4 << 20, way);
+    await small();
+    assert.ok(engine.inputCapacity() <= 1 << 20, way);
+  }
+});

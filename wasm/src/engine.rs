@@ -11,9 +11,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::output::{self, Facts, NONE};
 
-/// Largest input of one call, in bytes. The operator's own limits are lower by default; this one keeps a
-/// mistaken length from exhausting the instance.
-const MAX_INPUT_BYTES: usize = 64 << 20;
+/// Largest input of one call, in bytes: the largest message that a configuration may allow, and what comes with it.
+/// The operator's own limits are lower by default; this one keeps a mistaken length from exhausting the instance.
+const MAX_INPUT_BYTES: usize = 65 << 20;
 /// What a buffer may keep between calls; larger ones are given back.
 const KEEP_BYTES: usize = 1 << 20;
 
@@ -74,7 +74,7 @@ impl Engine {
     /// Makes room for `len` bytes of input and returns where to write them.
     ///
     /// # Errors
-    /// `too_large` past 64 MiB.
+    /// `too_large` past 65 MiB.
     pub fn input(&mut self, len: usize) -> Result<usize, JsValue> {
         if len > MAX_INPUT_BYTES {
             return Err(thrown(Error::new(

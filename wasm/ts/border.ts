@@ -12,11 +12,12 @@ import type { CacheInfo } from "./types.js";
 
 /** Smallest input buffer, in bytes. */
 const MIN_INPUT_BYTES = 64 << 10;
-/** A larger input buffer is given back after the call that needed it. */
+/** A larger input buffer is given back by the next call that needs no more than this. */
 const KEEP_INPUT_BYTES = 1 << 20;
 /** Flags of `Engine.serve`. */
 const ANONYMOUS = 1;
 const PEEK = 2;
+const HTTP = 4;
 
 /** What `Engine.serve` returns. */
 export const SERVED = { REPLY: 0, WAIT: 1, ACCEPTED: 2, ABSENT: 3 } as const;
@@ -183,27 +184,36 @@ export class Border {
     if (message.length > this.maxMessageBytes) {
       throw new LeewardError("too_large", `a message may have ${this.maxMessageBytes} bytes`);
     }
+    const write = (spare: number) => this.write(message, spare);
+    return this.#serve(write, caller, negotiated, connection, peek ? PEEK : 0);
+  }
+
+  /** Receives one message over HTTP, as {@link Border.serve}. `headers`: `name LF value LF` each, in UTF-8. */
+  serveHttp(message: Uint8Array, caller: Uint8Array | undefined, headers: Uint8Array): number {
+    return this.#serve((spare) => this.writeBytes(message, spare), caller, headers, 0, HTTP);
+  }
+
+  #serve(
+    write: (spare: number) => number,
+    caller: Uint8Array | undefined,
+    about: Uint8Array | undefined,
+    connection: number,
+    flags: number,
+  ): number {
+    // Before anything is written: a clock of the host's may call back, and write input of its own.
     const mono = this.#clocks.now();
     const unix = this.#clocks.unix();
-    const spare = (caller?.length ?? 0) + (negotiated?.length ?? 0);
-    const length = this.write(message, spare);
+    const length = write((caller?.length ?? 0) + (about?.length ?? 0));
     let at = length;
     if (caller !== undefined) {
       this.#input.set(caller, at);
       at += caller.length;
     }
-    if (negotiated !== undefined) this.#input.set(negotiated, at);
-    const flags = (caller === undefined ? ANONYMOUS : 0) | (peek ? PEEK : 0);
-    try {
-      // Checked again: a clock of the host's may have closed the replica.
-      const engine: Engine | undefined = this.#engine;
-      if (engine === undefined) throw this.#ended;
-      return engine.serve(mono, unix, length, caller?.length ?? 0, negotiated?.length ?? 0, connection, flags);
-    } catch (error) {
-      throw this.#thrown(error);
-    } finally {
-      if (this.#input.byteLength > KEEP_INPUT_BYTES) this.#input = EMPTY;
-    }
+    if (about !== undefined) this.#input.set(about, at);
+    const who = caller === undefined ? ANONYMOUS : 0;
+    return this.call((engine) =>
+      engine.serve(mono, unix, length, caller?.length ?? 0, about?.length ?? 0, connection, flags | who),
+    );
   }
 
   /** Writes text at the start of the input buffer, with `spare` bytes of room behind it; returns its length. */
@@ -228,9 +238,9 @@ export class Border {
     return [head.length, tail.length];
   }
 
-  /** Writes bytes at the start of the input buffer; returns their length. */
-  writeBytes(bytes: Uint8Array): number {
-    this.#reserve(bytes.length);
+  /** Writes bytes at the start of the input buffer, with `spare` bytes of room behind them; returns their length. */
+  writeBytes(bytes: Uint8Array, spare = 0): number {
+    this.#reserve(bytes.length + spare);
     try {
       this.#input.set(bytes);
     } catch (cause) {
@@ -275,7 +285,8 @@ export class Border {
 
   /** Makes room. A view of memory that has grown since has no bytes left, so it is derived again here. */
   #reserve(bytes: number): void {
-    if (bytes <= this.#input.byteLength && this.#input.byteLength > 0) return;
+    const room = this.#input.byteLength;
+    if (bytes <= room && room > 0 && (room <= KEEP_INPUT_BYTES || bytes > KEEP_INPUT_BYTES)) return;
     this.#input = this.call((engine) => {
       const at = engine.input(Math.max(bytes, MIN_INPUT_BYTES));
       return new Uint8Array(this.#instance.memory.buffer, at, engine.inputCapacity());

@@ -1,6 +1,6 @@
 /** What a program gives to a replica's methods, checked before anything is done with it. */
 
-import { LeewardError, configInvalid, invalidParams, isObject, words } from "./errors.js";
+import { LeewardError, configInvalid, fieldOf, invalidParams, isObject, words } from "./errors.js";
 import type { CallOptions, LocalResource, LocalTool } from "./types.js";
 
 /** The rule and the definition of a local tool or resource; the definition is a copy, fit for JSON. */
@@ -24,8 +24,8 @@ export function within(place: string, take: () => void): void {
   } catch (error) {
     // A replica that ended meanwhile is no fault of the item's.
     if (error instanceof LeewardError && error.code !== "invalid_params" && error.code !== "config_invalid") throw error;
-    const inner = error instanceof LeewardError && isObject(error.data) ? error.data["field"] : undefined;
-    const field = typeof inner === "string" && inner !== "" ? `${place}.${inner}` : place;
+    const inner = error instanceof LeewardError ? fieldOf(error) : undefined;
+    const field = inner ? `${place}.${inner}` : place;
     throw configInvalid(field, `${place}: ${error instanceof LeewardError ? error.message : words(error)}`, error);
   }
 }

@@ -5,9 +5,10 @@
 
 import { SERVED, type Border } from "./border.js";
 import { typed } from "./checks.js";
-import { LeewardError, cancelled, isObject } from "./errors.js";
+import { LeewardError, cancelled, fieldOf, words } from "./errors.js";
 import type { Authenticate } from "./fetch.js";
 import type { Host } from "./host.js";
+import { MAX_EMPTY_CHUNKS } from "./trips.js";
 
 /** Most bytes of events that wait for a slow client before notifications are dropped. The response never is. */
 const MAX_QUEUED_BYTES = 1 << 20;
@@ -15,13 +16,13 @@ const MAX_QUEUED_BYTES = 1 << 20;
 const MAX_SILENCE_MS = 15_000;
 /** Flags of `Engine.admit`; none: the host says who calls. */
 const WHO = { TOLD: 0, ANONYMOUS: 1, BEARER: 2, UNKNOWN: 4 } as const;
-/** Flags of `Engine.serve`. */
-const ANONYMOUS = 1;
-const HTTP = 4;
 /** What `Engine.admit` returns, besides 0 for a client that takes any form of an answer. */
 const ADMITTED = { JSON: 1, EVENTS: 2, STOPPED: 3 } as const;
-/** JSON-RPC code and HTTP status of the errors that no engine is left to write. */
+/** Smallest room for a body. */
+const MIN_BODY_BYTES = 4096;
+/** JSON-RPC code and HTTP status of the errors that no engine is left to write, or has been asked to. */
 const CODES: { readonly [code: string]: readonly [number, number] } = {
+  too_large: [1006, 413],
   closed: [1008, 503],
   config_invalid: [1009, 500],
   cancelled: [1007, 503],
@@ -39,42 +40,89 @@ interface Admitted {
   readonly headers: [string, string][];
 }
 
-/** Answers a request. Throws what is no fault of the request's. */
-export async function answer(host: Host, request: Request, authenticate: Authenticate | undefined): Promise<Response> {
+/** Answers for an error, with headers that the gate has given so far. */
+export type Refuse = (error: unknown, headers: Headers) => Response;
+
+/** Answers a request, by `refuse` where something else than the request is at fault. */
+export async function answer(
+  host: Host,
+  request: Request,
+  authenticate: Authenticate | undefined,
+  refuse: Refuse,
+): Promise<Response> {
   const { border } = host;
-  const headers = headersOf(request);
-  const head = `${request.method}\n${pathOf(request)}\n${headers}`;
-  let admitted = admit(border, head, authenticate === undefined ? WHO.BEARER : WHO.UNKNOWN);
-  // What was refused for want of a caller alone is tried again with one.
-  if (authenticate !== undefined && admitted instanceof Response && admitted.status === 401) {
-    const principal: unknown = await authenticate(request);
-    if (principal === undefined) return admitted;
-    if (principal !== null && !isPrincipal(principal)) {
-      throw new TypeError("authenticate must give a principal of 1 to 1024 bytes, null or undefined");
+  let common = new Headers();
+  try {
+    const headers = headersOf(request);
+    const head = `${request.method}\n${pathOf(request)}\n${headers}`;
+    let admitted = admit(border, head, authenticate === undefined ? WHO.BEARER : WHO.UNKNOWN);
+    // What was refused for want of a caller alone is tried again with one.
+    if (authenticate !== undefined && admitted instanceof Response && admitted.status === 401) {
+      common = new Headers(admitted.headers);
+      const principal = await callerOf(host, request, authenticate);
+      if (principal === undefined) return admitted;
+      if (principal !== null && !isPrincipal(principal)) {
+        throw new TypeError("authenticate must give a principal of 1 to 1024 bytes, null or undefined");
+      }
+      admitted = admit(border, head, principal === null ? WHO.ANONYMOUS : WHO.TOLD, principal ?? "");
     }
-    admitted = admit(border, head, principal === null ? WHO.ANONYMOUS : WHO.TOLD, principal ?? "");
+    if (admitted instanceof Response) return admitted;
+    common = new Headers(admitted.headers);
+    const message = await read(request, border.maxMessageBytes);
+    if (request.signal?.aborted) throw left(request);
+    return await serve(host, request, admitted, message, encoder.encode(headers));
+  } catch (error) {
+    return refuse(error, common);
   }
-  if (admitted instanceof Response) return admitted;
-  const message = await read(request, border.maxMessageBytes);
-  if (request.signal?.aborted) return refusal(left(request));
-  return serve(host, request, admitted, message, encoder.encode(headers));
 }
 
-/** The answer for an error that ended the replica, or kept it from being opened. */
-export function refusal(error: LeewardError): Response {
+/** Names a refusal. */
+export function correlationId(): string {
+  const [random = 0n] = crypto.getRandomValues(new BigUint64Array(1));
+  return random.toString(16).padStart(16, "0");
+}
+
+/** The answer for an error of this package's: one that ended the replica, or kept it from being opened, above all. */
+export function refusal(error: LeewardError, headers = new Headers(), id = correlationId()): Response {
   const known = CODES[error.code];
   const [code, status] = known ?? [-32603, 500];
-  const random = crypto.getRandomValues(new BigUint64Array(1));
+  const field = fieldOf(error);
   const data = {
     code: known === undefined ? "internal" : error.code,
     retryable: error.retryable,
-    correlationId: (random[0] ?? 0n).toString(16).padStart(16, "0"),
-    ...(isObject(error.data) && "field" in error.data && { field: error.data["field"] }),
+    correlationId: id,
+    ...(field !== undefined && { field }),
   };
   // What failed within is nobody's business without.
   const message = known === undefined ? "internal error" : error.message;
   const body = JSON.stringify({ jsonrpc: "2.0", error: { code, message, data } });
-  return new Response(body, { status, headers: { "content-type": "application/json", "cache-control": "no-store" } });
+  headers.delete("www-authenticate");
+  headers.set("content-type", "application/json");
+  headers.set("cache-control", "no-store");
+  return new Response(body, { status, headers });
+}
+
+/** Asks the program who calls, for as long as the client is there and the replica is open. */
+async function callerOf(host: Host, request: Request, authenticate: Authenticate): Promise<unknown> {
+  const { signal } = request;
+  if (signal?.aborted) throw left(request);
+  const ask = async () => authenticate(request);
+  let forget = () => {};
+  try {
+    return await new Promise((resolve, reject) => {
+      const leave = () => reject(left(request));
+      const forgetEnd = host.onEnd(reject);
+      forget = () => {
+        forgetEnd();
+        signal?.removeEventListener("abort", leave);
+      };
+      signal?.addEventListener("abort", leave, { once: true });
+      // Whatever it throws is its own: an error of this package's would pass for the endpoint's.
+      ask().then(resolve, (error: unknown) => reject(new TypeError(`authenticate failed: ${words(error)}`)));
+    });
+  } finally {
+    forget();
+  }
 }
 
 function admit(border: Border, head: string, who: number, principal = ""): Admitted | Response {
@@ -102,17 +150,10 @@ function serve(
   headers: Uint8Array,
 ): Response | Promise<Response> {
   const { border } = host;
-  const caller = admitted.caller ?? EMPTY;
   try {
     // It may still owe the replica randomness.
     host.pump();
-    border.writeBytes(join([message, caller, headers]));
-    let served: number = SERVED.ABSENT;
-    const flags = HTTP | (admitted.caller === undefined ? ANONYMOUS : 0);
-    border.handle((engine, mono, unix) => {
-      served = engine.serve(mono, unix, message.length, caller.length, headers.length, 0, flags);
-    });
-    switch (served as number) {
+    switch (border.serveHttp(message, admitted.caller, headers)) {
       case SERVED.REPLY:
         return whole(border, admitted);
       case SERVED.WAIT:
@@ -137,21 +178,30 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
       reject(error);
     };
     const leave = () => {
-      fail(left(request));
+      done();
+      events?.leave();
+      reject(left(request));
       host.cancel(ticket);
     };
     host.wait(ticket, {
       message: (border, last) => {
         try {
+          // Read first: signals and streams are the server's, and may call back; the output is then another answer.
+          if (events === undefined && last) {
+            const response = whole(border, admitted);
+            done();
+            return resolve(response);
+          }
+          if (events === undefined && admitted.accept === ADMITTED.JSON) return;
+          border.call((engine) => engine.frameEvent());
+          const frame = border.bytes(0);
+          const head = headOf(border, admitted, "text/event-stream");
           if (last) done();
           if (events === undefined) {
-            if (last) return resolve(whole(border, admitted));
-            if (admitted.accept === ADMITTED.JSON) return;
             events = new Events(host, leave);
-            resolve(respond(border, admitted, "text/event-stream", events.stream));
+            resolve(new Response(events.stream, head));
           }
-          border.call((engine) => engine.frameEvent());
-          events.send(border.bytes(0), last);
+          events.send(frame, last);
         } catch (error) {
           fail(typed(error));
         }
@@ -164,22 +214,20 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
 
 /** Answers with the one message in the output buffer: as JSON where the client takes it. */
 function whole(border: Border, admitted: Admitted): Response {
-  if (admitted.accept !== ADMITTED.EVENTS) return respond(border, admitted, "application/json", border.bytes(0));
-  border.call((engine) => engine.frameEvent());
-  return respond(border, admitted, "text/event-stream", border.bytes(0));
+  const isEvents = admitted.accept === ADMITTED.EVENTS;
+  if (isEvents) border.call((engine) => engine.frameEvent());
+  const body = border.bytes(0);
+  const head = headOf(border, admitted, isEvents ? "text/event-stream" : "application/json");
+  return new Response(body, head);
 }
 
-function respond(
-  border: Border,
-  { headers }: Admitted,
-  type: string,
-  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
-): Response {
+/** Status and headers for the message in the output buffer. */
+function headOf(border: Border, { headers }: Admitted, type: string): ResponseInit {
   const [status, provenance] = border.call((engine) => [engine.status(), engine.provenance()] as const);
   const all: [string, string][] = [...headers, ["content-type", type]];
   if (provenance !== "") all.push(["cache-status", provenance]);
   if (type === "text/event-stream") all.push(["x-accel-buffering", "no"]);
-  return new Response(body, { status, headers: all });
+  return { status, headers: all };
 }
 
 /** The body of a streamed answer. */
@@ -219,6 +267,13 @@ class Events {
     this.#out.error(error);
   }
 
+  /** Ends the stream for a client that has left. An error would be one in the server's log. */
+  leave(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#out.close();
+  }
+
   /** Sends a comment after a silence, so that nobody on the way takes it for an end. */
   #listen(): void {
     this.#forgetSilence?.();
@@ -227,6 +282,8 @@ class Events {
       if (this.#out.desiredSize === MAX_QUEUED_BYTES) this.#out.enqueue(encoder.encode(": keep-alive\n\n"));
       this.#listen();
     });
+    // A host may close the replica while it is asked for a timer.
+    if (this.#isOver) this.#forgetSilence();
   }
 
   #end(): void {
@@ -240,34 +297,33 @@ class Events {
  * as if it were empty. The rest is not cancelled, by which some servers end the connection, answer included.
  */
 async function read(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
+  // One array that grows: parts kept as they come would cost hundreds of bytes each, were they of a single one.
+  let all = EMPTY;
   let length = 0;
+  let empty = 0;
   try {
     const reader = (request.body as ReadableStream<Uint8Array> | null | undefined)?.getReader();
     if (reader === undefined) return EMPTY;
     while (length <= maxBytes) {
       const { done, value } = await reader.read();
       if (done) break;
-      parts.push(value);
-      length += value.length;
+      const part = value.subarray(0, maxBytes + 1 - length);
+      empty = part.length > 0 ? 0 : empty + 1;
+      if (empty > MAX_EMPTY_CHUNKS) return EMPTY;
+      const needed = length + part.length;
+      if (needed > all.length) {
+        const grown = new Uint8Array(Math.min(Math.max(needed, 2 * all.length, MIN_BODY_BYTES), maxBytes + 1));
+        grown.set(all.subarray(0, length));
+        all = grown;
+      }
+      all.set(part, length);
+      length = needed;
     }
     reader.releaseLock();
   } catch {
     return EMPTY;
   }
-  return join(parts).subarray(0, maxBytes + 1);
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const [first] = parts;
-  if (parts.length === 1 && first !== undefined) return first;
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return all.subarray(0, length);
 }
 
 function pathOf(request: Request): string {

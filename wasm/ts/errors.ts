@@ -150,6 +150,11 @@ export function configInvalid(field: string, message: string, cause?: unknown): 
   return new LeewardError("config_invalid", message, cause === undefined ? { data } : { data, cause });
 }
 
+/** The place of a bad setting, where an error names one. */
+export function fieldOf({ data }: LeewardError): string | undefined {
+  return isObject(data) && typeof data["field"] === "string" ? data["field"] : undefined;
+}
+
 /** The words of whatever was thrown, cut to a length that is fit for a log. */
 export function words(error: unknown): string {
   let text: string;

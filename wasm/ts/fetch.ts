@@ -7,8 +7,8 @@
 import "#entry";
 
 import { typed } from "./checks.js";
-import { answer, refusal } from "./endpoint.js";
-import { LeewardError, closed, configInvalid, isObject, words } from "./errors.js";
+import { answer, correlationId, refusal, type Refuse } from "./endpoint.js";
+import { LeewardError, closed, configInvalid, fieldOf, isObject, words } from "./errors.js";
 import { Replica, hostOf } from "./replica.js";
 import type { ReplicaEvent, ReplicaOptions } from "./types.js";
 
@@ -33,7 +33,10 @@ export interface HandlerOptions extends ReplicaOptions {
 /** A request handler, and what belongs to it. It never rejects: every fault is a response. */
 export interface Handler {
   (request: Request): Promise<Response>;
-  /** The replica behind it, opened if it is not yet: for counters, local tools, `invalidate`. */
+  /**
+   * The replica behind it, opened if it is not yet: for counters, `invalidate`, local tools. After a trap of the wasm
+   * another one takes its place, which has the local tools and resources of the options alone: ask again, do not keep it.
+   */
   replica(): Promise<Replica>;
   /** Closes the replica. Requests are answered with 503 from then on. */
   close(): Promise<void>;
@@ -52,7 +55,7 @@ export interface Handler {
  * Deno.serve(handler);
  * ```
  * @throws `LeewardError` `config_invalid`, for an option of the wrong type. A mistake in the configuration is
- * told by every response and, once, by `onEvent` (or else on the console).
+ * told by every response and, once, by `onEvent`. Without `onEvent` that, and every `host_failed`, is on the console.
  */
 export function createHandler(options: HandlerOptions = {}): Handler {
   const { path, tokens, authenticate, onEvent, replicaOptions } = checked(options);
@@ -62,38 +65,48 @@ export function createHandler(options: HandlerOptions = {}): Handler {
   const tell = (event: ReplicaEvent) => {
     try {
       // An async listener is one too.
-      const heard: unknown = onEvent === undefined ? log(event) : onEvent(event);
+      const heard: unknown = onEvent(event);
       if (heard instanceof Promise) heard.catch(() => {});
     } catch {
       // Whoever listens to faults cannot be told of its own.
     }
   };
-  const start = async () => {
+  const start = async (again: () => void) => {
     const replica = await Replica.open(replicaOptions);
+    const host = hostOf(replica);
     try {
-      hostOf(replica).border.call((engine) => engine.openGate(path, tokens));
+      host.border.call((engine) => engine.openGate(path, tokens));
     } catch (error) {
       await replica.close();
       throw error;
     }
+    // After a trap the next request gets a new instance.
+    host.onEnd((error, isBroken) => {
+      if (!isBroken) return;
+      again();
+      tell({ type: "host_failed", what: "wasm", message: words(error) });
+    });
     return replica;
   };
   const open = () => {
     if (isClosed) return Promise.reject(closed());
     if (opening !== undefined) return opening;
-    const attempt = (opening = start());
     const again = () => {
       if (opening === attempt) opening = undefined;
     };
-    attempt.then(
-      // After a trap the next request gets a new instance.
-      (replica) => hostOf(replica).onEnd((_, isBroken) => isBroken && again()),
-      (error: unknown) => {
-        tell(startFailed(typed(error)));
-        if (!isFinal(typed(error))) again();
-      },
-    );
+    const attempt = (opening = start(again));
+    attempt.catch((error: unknown) => {
+      tell(startFailed(typed(error)));
+      if (!isFinal(typed(error))) again();
+    });
     return attempt;
+  };
+  const refuse: Refuse = (error, headers) => {
+    const id = correlationId();
+    if (!(error instanceof LeewardError)) {
+      tell({ type: "host_failed", what: "handler", message: words(error), correlationId: id });
+    }
+    return refusal(typed(error), headers, id);
   };
 
   const handler = async (request: Request): Promise<Response> => {
@@ -103,12 +116,7 @@ export function createHandler(options: HandlerOptions = {}): Handler {
     } catch (error) {
       return refusal(typed(error));
     }
-    try {
-      return await answer(hostOf(replica), request, authenticate);
-    } catch (error) {
-      if (!(error instanceof LeewardError)) tell({ type: "host_failed", what: "handler", message: words(error) });
-      return refusal(typed(error));
-    }
+    return answer(hostOf(replica), request, authenticate, refuse);
   };
   const close = async () => {
     isClosed = true;
@@ -133,24 +141,28 @@ function checked(options: HandlerOptions) {
   if (tokens !== undefined && authenticate !== undefined) {
     throw configInvalid("authenticate", "authenticate takes the place of tokens: give one of them");
   }
-  const { onEvent } = options;
+  const { onEvent = log } = options;
   return {
     // As a request's URL has it.
     path: new URL(`http://host${path}`).pathname,
-    tokens: tokens && JSON.stringify(tokens),
+    tokens: tokens && textOf(tokens),
     authenticate,
-    onEvent: typeof onEvent === "function" ? onEvent : undefined,
-    replicaOptions,
+    onEvent: typeof onEvent === "function" ? onEvent : log,
+    replicaOptions: { ...replicaOptions, onEvent },
   };
+}
+
+function textOf(tokens: object): string {
+  try {
+    return JSON.stringify(tokens);
+  } catch (error) {
+    throw configInvalid("tokens", "tokens cannot be written as JSON", error);
+  }
 }
 
 /** Whether opening would fail again: the options stay as they are; a module, or anything else, may come whole. */
 function isFinal(error: LeewardError): boolean {
   return error.code === "config_invalid" && fieldOf(error) !== "module";
-}
-
-function fieldOf({ data }: LeewardError): string | undefined {
-  return isObject(data) && typeof data["field"] === "string" ? data["field"] : undefined;
 }
 
 function startFailed(error: LeewardError): ReplicaEvent {
@@ -160,7 +172,7 @@ function startFailed(error: LeewardError): ReplicaEvent {
   return { type: "start_failed", code, message: told, ...(field !== undefined && { field }) };
 }
 
-/** Where nobody listens, faults of the host still must not pass unseen. */
+/** Where nobody listens, faults of the host, the replica's own too, still must not pass unseen. */
 function log({ type, ...members }: ReplicaEvent): void {
-  console.error(JSON.stringify({ leeward: type, ...members }));
+  if (type === "host_failed" || type === "start_failed") console.error(JSON.stringify({ leeward: type, ...members }));
 }

@@ -28,7 +28,7 @@ export interface TripSink {
 /** Largest chunk that is passed on; a larger one is passed on in parts. */
 const MAX_CHUNK_BYTES = 256 << 10;
 /** Most chunks without bytes in a row: a body of nothing else would keep the process from everything else. */
-const MAX_EMPTY_CHUNKS = 1024;
+export const MAX_EMPTY_CHUNKS = 1024;
 
 /** System errors after which no connection was there to send on. */
 const BEFORE_SEND = new Set([

@@ -161,12 +161,14 @@ export type ReplicaEvent =
       reason: string;
     }
   | {
-      /** A function of this host (`fetch`, a clock, `credentialFor`, …) failed. */
+      /** A function of this host (`fetch`, a clock, `authenticate`, …) failed, or the wasm behind an endpoint. */
       type: "host_failed";
-      /** Which one. */
+      /** Which one; `handler` for what failed an endpoint's request, `wasm` after a trap. */
       what: string;
       /** What it said. */
       message: string;
+      /** That of the request's answer, where it failed one request of an endpoint. */
+      correlationId?: string;
     }
   | {
       /** The replica behind an endpoint could not be opened. */
