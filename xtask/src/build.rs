@@ -14,6 +14,10 @@ use crate::setup;
 use crate::wasm::{self, Loader};
 use crate::workspace::Workspace;
 
+/// The steps that build, by which others name what they need.
+pub(crate) const NPM: &str = "build the npm package";
+pub(crate) const WORKER: &str = "build the worker";
+
 /// `build [npm|worker]`.
 pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result {
     let mut parts = Vec::new();

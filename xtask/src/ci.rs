@@ -18,7 +18,7 @@ use crate::provenance;
 use crate::report::{self, Tally};
 use crate::serve::{self, Settings};
 use crate::setup;
-use crate::steps::{Step, call, check, counted, http_tests, node_tests, run_all, tests};
+use crate::steps::{Step, call, check, counted, http_tests, node_tests, run_all, select, tests};
 use crate::version;
 use crate::workspace::Workspace;
 
@@ -33,8 +33,7 @@ pub(crate) fn test(workspace: &Workspace, mut args: lexopt::Parser) -> Result<Ex
             return Err(arg.unexpected().into());
         };
         let name = name.string()?;
-        steps = all_steps(workspace)?;
-        steps.retain(|step| step.name().contains(&name));
+        steps = select(all_steps(workspace)?, &name);
     }
     setup::setup(workspace)?;
     finish(run_all(workspace, steps)?)
@@ -111,26 +110,27 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
     );
     let mut steps = vec![
         tests("Rust tests", rust, report::cargo),
-        call("build the npm package", build::npm),
+        call(build::NPM, build::npm),
         check(
             "reference of the npm package",
             build::reference(workspace, &["--check"]),
-        ),
-        call("provenance of the packed package", provenance::packed),
-        node_tests("tests/packaging", 24),
-        call("build the worker", build::worker),
-        node_tests("tests/js", 20),
-        node_tests("tests/js", 22),
-        node_tests("tests/js", 24),
-        http_tests("worker"),
-        http_tests("fetch"),
-        node_tests("tests/worker", 24),
-        node_tests("tests/browser", 24),
-        exports(20),
-        exports(24),
+        )
+        .needs(&[build::NPM]),
+        call("provenance of the packed package", provenance::packed).needs(&[build::NPM]),
+        node_tests("tests/packaging", 24).needs(&[build::NPM]),
+        call(build::WORKER, build::worker),
+        node_tests("tests/js", 20).needs(&[build::NPM]),
+        node_tests("tests/js", 22).needs(&[build::NPM]),
+        node_tests("tests/js", 24).needs(&[build::NPM]),
+        http_tests("worker").needs(&[build::WORKER]),
+        http_tests("fetch").needs(&[build::NPM]),
+        node_tests("tests/worker", 24).needs(&[build::WORKER]),
+        node_tests("tests/browser", 24).needs(&[build::NPM]),
+        exports(20).needs(&[build::NPM]),
+        exports(24).needs(&[build::NPM]),
     ];
     steps.extend(hosts::steps());
-    steps.push(Step::new("conformance", conformance));
+    steps.push(Step::new("conformance", conformance).needs(&[build::WORKER]));
     steps
 }
 
@@ -208,4 +208,30 @@ pub(crate) fn finish(tally: Tally) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_selected_is_built_before() {
+        let workspace = Workspace::find().ok().unwrap();
+        let names = |name: &str| {
+            let selected = select(all_steps(&workspace).ok().unwrap(), name).into_iter();
+            selected.map(|step| step.name).collect::<Vec<_>>()
+        };
+        let js = [20, 22, 24].map(|node| format!("tests/js on Node {node}"));
+        assert_eq!(names("tests/js"), [&[build::NPM.to_owned()], &js[..]].concat());
+        let worker = "tests/http on worker, Node 24";
+        assert_eq!(names("tests/http on worker"), [build::WORKER, worker]);
+        let hosts = ["behaviour on workerd", "behaviour on worker"];
+        assert_eq!(
+            names(hosts[1]),
+            [&[build::NPM, build::WORKER], &hosts[..]].concat()
+        );
+        assert_eq!(names("conformance"), [build::WORKER, "conformance"]);
+        assert_eq!(names("format"), ["format"]);
+        assert_eq!(names("no such step"), [""; 0]);
+    }
 }

@@ -147,8 +147,13 @@ pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result
 /// The suite on each host.
 pub(crate) fn steps() -> impl Iterator<Item = Step> {
     HOSTS.into_iter().map(|host| {
-        Step::new(label(host), move |workspace, log| {
+        let step = Step::new(label(host), move |workspace, log| {
             run(workspace, host, log).map(|outcome| outcome.tally)
+        });
+        step.needs(if host.target == "worker" {
+            &[build::WORKER]
+        } else {
+            &[build::NPM]
         })
     })
 }

@@ -14,7 +14,9 @@ type Work = Box<dyn FnOnce(&Workspace, &Path) -> Result<Tally>>;
 
 /// One step; make it with the functions below.
 pub(crate) struct Step {
-    name: String,
+    pub(crate) name: String,
+    /// Names of the steps that build what it runs on.
+    needs: &'static [&'static str],
     work: Work,
 }
 
@@ -25,13 +27,23 @@ impl Step {
     ) -> Self {
         Self {
             name: name.into(),
+            needs: &[],
             work: Box::new(work),
         }
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// Names the steps that build what it runs on.
+    pub(crate) fn needs(self, needs: &'static [&'static str]) -> Self {
+        Self { needs, ..self }
     }
+}
+
+/// The steps whose name has `name` in it, and those that they need, in order: no test is of what was built before.
+pub(crate) fn select(mut steps: Vec<Step>, name: &str) -> Vec<Step> {
+    let asked = steps.iter().filter(|step| step.name.contains(name));
+    let needed: Vec<&str> = asked.flat_map(|step| step.needs).copied().collect();
+    steps.retain(|step| step.name.contains(name) || needed.contains(&&*step.name));
+    steps
 }
 
 /// A command that is one case in itself: it succeeds or fails.
@@ -102,13 +114,13 @@ pub(crate) fn run_all(workspace: &Workspace, steps: Vec<Step>) -> Result<Tally> 
         return Err(Error::new("no such step"));
     }
     let mut sum = Tally::default();
-    for Step { name, work } in steps {
+    for Step { name, work, .. } in steps {
         let log = workspace.log(&name)?;
         // No output of an earlier run may pass for this one's.
         let _ = fs::remove_file(&log);
         let progress = Progress::start(&name);
         let (tally, reason) = match work(workspace, &log) {
-            Ok(tally) => (tally, None),
+            Ok(tally) => (tally.ended(true), None),
             Err(error) => (Tally::one(false), Some(error)),
         };
         sum.add(tally);
@@ -125,4 +137,17 @@ pub(crate) fn run_all(workspace: &Workspace, steps: Vec<Step>) -> Result<Tally> 
     }
     println!("{} passed, {} failed", sum.passed, sum.failed);
     Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_without_a_case_fails() {
+        let workspace = Workspace::find().ok().unwrap();
+        let step = Step::new("a step without a case", |_, _| Ok(Tally::default()));
+        let sum = run_all(&workspace, vec![step]);
+        assert_eq!(sum.ok(), Some(Tally { passed: 0, failed: 1 }));
+    }
 }
