@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use lexopt::{Arg, ValueExt};
 
@@ -155,16 +155,8 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Names, with the longest input of each.
     fn targets(&self) -> Result<Vec<(String, String)>> {
-        let listed = self.seeds().output();
-        let listed = listed.context("the list of fuzz targets")?.stdout;
-        let text = String::from_utf8_lossy(&listed);
-        let pair = |line: &str| {
-            line.split_once(' ')
-                .map(|(name, max)| (name.to_owned(), max.to_owned()))
-        };
-        Ok(text.lines().filter_map(pair).collect())
+        listed(&self.seeds().output().context("the list of fuzz targets")?)
     }
 
     /// The program that knows targets and seeds; it is not instrumented.
@@ -260,6 +252,20 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// Names of targets, with the longest input of each, as `seeds` printed them.
+fn listed(seeds: &Output) -> Result<Vec<(String, String)>> {
+    let text = String::from_utf8_lossy(&seeds.stdout);
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    let targets: Vec<_> = pairs
+        .map(|(name, max)| (name.to_owned(), max.to_owned()))
+        .collect();
+    if !seeds.status.success() || targets.is_empty() {
+        let said = String::from_utf8_lossy(&seeds.stderr);
+        return Err(Error::new(format!("no list of fuzz targets\n{}", said.trim())));
+    }
+    Ok(targets)
+}
+
 fn host(workspace: &Workspace) -> Result<String> {
     let told = workspace
         .command("rustc")
@@ -342,7 +348,29 @@ fn exports(workspace: &Workspace, seconds: u64) -> Result<Run> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::ExitStatus;
+
     use super::*;
+
+    #[test]
+    fn a_list_of_targets_that_failed_or_has_none_is_an_error() {
+        let workspace = Workspace::find().ok().unwrap();
+        let exit = |version: &str| workspace.command("rustc").arg(version).output().unwrap().status;
+        let (ok, failed) = (exit("--version"), exit("--no-such-flag"));
+        let said = |status: ExitStatus, stdout: &str| {
+            let (stdout, stderr) = (stdout.into(), b"why".to_vec());
+            listed(&Output {
+                status,
+                stdout,
+                stderr,
+            })
+            .map_err(|error| error.to_string())
+        };
+        let none = || Err("no list of fuzz targets\nwhy".to_owned());
+        assert_eq!(said(ok, "sse 64\n"), Ok(vec![("sse".into(), "64".into())]));
+        assert_eq!(said(ok, ""), none());
+        assert_eq!(said(failed, "sse 64\n"), none());
+    }
 
     #[test]
     fn reads_what_the_engine_prints() {
