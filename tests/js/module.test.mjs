@@ -30,6 +30,13 @@ async function refuses(code, what, action) {
   return error;
 }
 
+/** A promise, and how it ends. */
+function later() {
+  const ends = {};
+  ends.promise = new Promise((resolve, reject) => Object.assign(ends, { resolve, reject }));
+  return ends;
+}
+
 /** Another module that is whole: `(module (func (export "other")))`. */
 const OTHER_WASM = Uint8Array.of(
   ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0],
@@ -160,6 +167,45 @@ test("a wrong module after a right one takes it away at no time", async (t) => {
   // One that passes, and would not be instantiated, comes too late.
   await late.init(OTHER_BUILD);
   await works(late);
+});
+
+test("a module on its way is not forgotten for a wrong one that comes after it", async (t) => {
+  for (const name of ["slim", "node"]) {
+    const copy = new Copy(t);
+    // The entry cannot fall back on what it would load by itself.
+    copy.wasm = undefined;
+    const entry = await copy.entry(name);
+    const { init } = await copy.entry("slim");
+    const { promise, resolve } = later();
+    const given = init(promise);
+    await refuses("config_invalid", /not leeward's/, () => init(OTHER_WASM));
+    const opening = works(entry);
+    resolve(wasm());
+    await Promise.all([given, opening]);
+  }
+});
+
+test("an open that waits for a module that fails takes one that came meanwhile", async (t) => {
+  const { Replica, init } = await new Copy(t).entry("slim");
+  const { promise, reject } = later();
+  const failing = refuses("module_unavailable", /could not be read/, () => init(promise));
+  const opening = works({ Replica });
+  await init(wasm());
+  reject(new TypeError("fetch failed"));
+  await Promise.all([failing, opening]);
+});
+
+test("an open that waits for a module that fails waits for the one before it, and is told of the last", async (t) => {
+  const { Replica, init } = await new Copy(t).entry("slim");
+  const [early, late] = [later(), later()];
+  const inits = [early, late].map(({ promise }) => refuses("module_unavailable", /could not be read/, () => init(promise)));
+  const opening = refuses("module_unavailable", /could not be read/, () => Replica.open(HI));
+  late.reject(new TypeError("late"));
+  await inits[1];
+  early.reject(new TypeError("early"));
+  await inits[0];
+  assert.equal((await opening).cause.message, "early");
+  await refuses("config_invalid", /call init/, () => Replica.open(HI));
 });
 
 test("what a program chose wins over the runtime's default, whatever comes first", async (t) => {

@@ -27,8 +27,8 @@ let loader: Loader | undefined;
 let isChosen = false;
 /** A module that may be instantiated. */
 let ready: WebAssembly.Module | undefined;
-/** The one that will be, if nothing is wrong with it. */
-let next: Promise<WebAssembly.Module> | undefined;
+/** Those that will be, if nothing is wrong with them, in the order in which they were chosen. */
+const pending = new Set<Promise<WebAssembly.Module>>();
 
 /**
  * Says how the module is had; called by the entries. One that a program imports for its loader (`isChoice`) wins over
@@ -58,7 +58,7 @@ export async function init(module: ModuleSource | PromiseLike<ModuleSource>): Pr
  * @internal
  */
 export async function load(): Promise<InitOutput> {
-  const module = ready ?? (await (next ?? choose(loader ?? notGiven)));
+  const module = await chosen();
   try {
     return await instantiate({ module_or_path: module });
   } catch (cause) {
@@ -68,13 +68,26 @@ export async function load(): Promise<InitOutput> {
   }
 }
 
-/** Makes the module of that source the one to instantiate, if it passes. */
+/** The module to instantiate. It fails only when nothing that was chosen is left to wait for. */
+async function chosen(): Promise<WebAssembly.Module> {
+  for (;;) {
+    if (ready !== undefined) return ready;
+    // Whatever fails here is no longer pending, and only the first round can begin one: this ends.
+    try {
+      return await ([...pending].at(-1) ?? choose(loader ?? notGiven));
+    } catch (error) {
+      if (ready === undefined && pending.size === 0) throw error;
+    }
+  }
+}
+
+/** Makes the module of that source one to instantiate, if it passes. */
 function choose(how: Loader): Promise<WebAssembly.Module> {
   const attempt = prepare(how);
-  next = attempt;
+  pending.add(attempt);
   const settle = (module = ready) => {
     ready = module;
-    if (next === attempt) next = undefined;
+    pending.delete(attempt);
   };
   attempt.then(settle, () => settle());
   return attempt;
