@@ -195,6 +195,24 @@ test("a trap breaks every replica of its instance, and the next one lives in a n
   assert.equal(authority.count("tools/call echo"), 1);
 });
 
+test("an open without memory for a new instance says so, and the next one has it", async (t) => {
+  const replica = await alone(t);
+  const { Instance } = WebAssembly;
+  try {
+    WebAssembly.Instance = function Instance() {
+      throw new RangeError("out of memory");
+    };
+    await withTrap("stats", () => assert.throws(() => replica.stats(), { code: "internal" }));
+    for (let at = 0; at < 2; at += 1) {
+      const error = await fails("module_unavailable", () => Replica.open());
+      assert.deepEqual([error.cause.message, error.retryable], ["out of memory", true]);
+    }
+  } finally {
+    WebAssembly.Instance = Instance;
+  }
+  await alone(t);
+});
+
 test("a trap while an answer is brought in reaches those who wait", async (t) => {
   const { authority, replica } = await world(t);
   const call = replica.callTool("hold", {});

@@ -7,7 +7,7 @@
 
 import { LeewardError, closed, fromRpc } from "./errors.js";
 import { Engine, __wbg_reset_state as resetInstance, lastPanic } from "./leeward_wasm.js";
-import { load } from "./load.js";
+import { load, noMemory } from "./load.js";
 import type { CacheInfo } from "./types.js";
 
 /** Smallest input buffer, in bytes. */
@@ -56,7 +56,13 @@ let mustReset = false;
 
 async function enter(): Promise<Instance> {
   if (instance !== undefined) return instance;
-  if (mustReset) resetInstance();
+  if (mustReset) {
+    try {
+      resetInstance();
+    } catch (cause) {
+      throw noMemory(cause);
+    }
+  }
   mustReset = false;
   const { memory } = await load();
   // Another `open` may have come first while this one waited.

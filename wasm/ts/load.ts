@@ -63,9 +63,18 @@ export async function load(): Promise<InitOutput> {
     return await instantiate({ module_or_path: module });
   } catch (cause) {
     if (ready === module) ready = undefined;
-    if (cause instanceof RangeError) throw unavailable("there is no memory for the wasm", cause);
+    if (cause instanceof RangeError) throw noMemory(cause);
     throw wrong(UNFIT, cause);
   }
+}
+
+/**
+ * The error where there is no room for an instance; another time there may be.
+ *
+ * @internal
+ */
+export function noMemory(cause: unknown): LeewardError {
+  return unavailable("there is no memory for the wasm", cause);
 }
 
 /** The module to instantiate. It fails only when nothing that was chosen is left to wait for. */
