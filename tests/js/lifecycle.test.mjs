@@ -40,6 +40,25 @@ test("a signal that has aborted sends nothing", async (t) => {
   assert.equal(authority.requests.length, 0);
 });
 
+test("a signal that throws gives up its call, and leaves nothing", async (t) => {
+  const { authority, clock, replica } = await world(t);
+  const mine = () => assert.fail("mine");
+  const add = { addEventListener: mine, removeEventListener: mine };
+  const error = await fails("invalid_params", () => replica.callTool("hold", {}, { signal: add, timeoutMs: 500 }));
+  assert.equal(error.cause.message, "mine");
+  assert.deepEqual([replica.stats().waiters, replica.stats().flights, clock.timers], [0, 0, 0]);
+  // One that cannot be taken back either way: the call has its answer, or the end of its time.
+  for (const removeEventListener of [mine, undefined]) {
+    const signal = { addEventListener: () => {}, removeEventListener };
+    await replica.callTool("echo", { removeEventListener: typeof removeEventListener }, { signal, timeoutMs: 500 });
+    const call = replica.callTool("hold", {}, { signal, timeoutMs: 500 });
+    await authority.held();
+    clock.advance(500);
+    await fails("cancelled", call);
+    assert.deepEqual([replica.stats().waiters, clock.timers], [0, 0]);
+  }
+});
+
 test("a signal that aborts after the answer does nothing", async (t) => {
   const { replica } = await world(t);
   const controller = new AbortController();

@@ -366,8 +366,12 @@ export class Replica {
       let isDone = false;
       const done = () => {
         isDone = true;
-        signal?.removeEventListener("abort", abort);
         forgetTimeout?.();
+        try {
+          signal?.removeEventListener("abort", abort);
+        } catch {
+          // No runtime's own signal. Should it call yet, the call is settled and its ticket unknown.
+        }
       };
       const giveUp = (error: LeewardError) => {
         done();
@@ -392,7 +396,11 @@ export class Replica {
           reject(error);
         },
       });
-      signal?.addEventListener("abort", abort, { once: true });
+      try {
+        signal?.addEventListener("abort", abort, { once: true });
+      } catch (cause) {
+        giveUp(invalidParams("signal must be an AbortSignal", cause));
+      }
       if (timeoutMs !== undefined) {
         const late = () => giveUp(cancelled(`no answer within ${timeoutMs} ms`, undefined));
         forgetTimeout = host.after(timeoutMs, late);
