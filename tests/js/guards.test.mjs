@@ -28,6 +28,26 @@ test("principals that are one in UTF-8 are not taken for one", async (t) => {
   await replica.callTool("echo", {}, { principal: "user\u{1f600}" });
 });
 
+test("options of the wrong type do not speak for the replica's own principal", async (t) => {
+  const { replica } = await world(t);
+  for (const options of ["ann", 5, true, null, []]) {
+    await fails("invalid_params", async () => replica.transport(options));
+    await fails("invalid_params", async () => replica.peekTool("echo", {}, options));
+    await fails("invalid_params", async () => replica.peekResource("test://a", options));
+    await fails("invalid_params", () => replica.callTool("echo", {}, options));
+    await fails("invalid_params", () => replica.listTools(options));
+  }
+});
+
+test("a cursor that cannot be read rejects its list", async (t) => {
+  const { replica } = await world(t);
+  const options = { get cursor() { return assert.fail("mine"); } };
+  for (const list of ["listTools", "listResources", "listResourceTemplates", "listPrompts"]) {
+    const listed = replica[list](options);
+    assert.equal((await fails("internal", listed)).cause.message, "mine");
+  }
+});
+
 test("a misspelt hook is not dropped in silence", async () => {
   const error = await fails("config_invalid", () => Replica.open({ credentialsFor: () => "token" }));
   assert.equal(error.data.field, "credentialsFor");

@@ -30,11 +30,16 @@ export function within(place: string, take: () => void): void {
   }
 }
 
-/** The options of a call. */
-export function checked(options: CallOptions | undefined): { signal?: AbortSignal; timeoutMs?: number } {
+/** Options that may be left out. */
+export function optional(options: CallOptions | undefined): CallOptions {
   if (options === undefined) return {};
   if (!isObject(options)) throw invalidParams("the options must be an object");
-  const { signal, timeoutMs } = options as CallOptions;
+  return options;
+}
+
+/** The options of a call. */
+export function checked(options: CallOptions | undefined): { signal?: AbortSignal; timeoutMs?: number } {
+  const { signal, timeoutMs } = optional(options);
   if (signal !== undefined && typeof signal?.addEventListener !== "function") {
     throw invalidParams("signal must be an AbortSignal");
   }

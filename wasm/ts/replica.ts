@@ -3,7 +3,7 @@
 
 import { Answers } from "./answers.js";
 import { SERVED, type Border } from "./border.js";
-import { checked, local, typed, within } from "./checks.js";
+import { checked, local, optional, typed, within } from "./checks.js";
 import { LeewardError, cancelled, invalidParams } from "./errors.js";
 import { Host } from "./host.js";
 import { settings } from "./options.js";
@@ -131,7 +131,7 @@ export class Replica {
    * await client.connect(replica.transport({ principal: "ann" }));
    * ```
    */
-  transport(options: Pick<CallOptions, "principal"> = {}): ReplicaTransport {
+  transport(options?: Pick<CallOptions, "principal">): ReplicaTransport {
     this.#host.border.call(() => {});
     return new ReplicaTransport(this.#host, this.#callerOf(options));
   }
@@ -324,8 +324,9 @@ export class Replica {
   }
 
   #list<Answer>(method: string, options?: ListOptions): Promise<Answer> {
-    const cursor = options?.cursor;
-    return this.request(method, cursor === undefined ? undefined : { cursor }, options);
+    return this.#ask(() => requests.request(method, { cursor: options?.cursor }), options, (border) =>
+      this.#answers.result<Answer>(border, true),
+    );
   }
 
   /** Asks the replica, and waits if need be. `take` reads the answer from the output buffer. */
@@ -423,8 +424,8 @@ export class Replica {
     }
   }
 
-  #callerOf(options: { principal?: string | null } | undefined): Uint8Array | undefined {
-    const name = options?.principal === undefined ? this.#principal : options.principal;
+  #callerOf(options: Pick<CallOptions, "principal"> | undefined): Uint8Array | undefined {
+    const { principal: name = this.#principal } = optional(options);
     if (name === null) return undefined;
     if (name === this.#caller?.name) return this.#caller.bytes;
     if (typeof name !== "string") throw invalidParams("principal must be a string or null");
