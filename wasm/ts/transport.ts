@@ -57,13 +57,14 @@ export class ReplicaTransport {
    *
    * @param message One JSON-RPC message.
    * @param options What the client's SDK says besides; without effect.
-   * @throws {@link LeewardError} `closed` if the connection has ended, `invalid_params` for what is no JSON object.
+   * @throws {@link LeewardError} `closed` if the connection has ended, `invalid_params` for what JSON cannot hold,
+   * `too_large`.
    */
   async send(message: JsonRpcMessage | JsonRpcMessage[] | object, options?: unknown): Promise<void> {
     void options;
     if (this.#ended !== undefined) throw this.#ended;
     const text = stringify("the message", message);
-    if (text === undefined) throw invalidParams("the message must be an object");
+    if (text === undefined) throw invalidParams("the message cannot be written as JSON");
     const { border } = this.#host;
     try {
       switch (this.#host.serve(text, this.#caller, this.#negotiated, this.#connection, false)) {
