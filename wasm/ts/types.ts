@@ -22,7 +22,7 @@ export interface ToolRule {
   /** A tool's name, or a glob: `*` stands for any characters or none, `?` for one. At most 8192 bytes, a glob 512. */
   tool: string;
   /** Not beside `tool`. */
-  resource?: never;
+  resource?: undefined;
   /** What is done with their calls. */
   rule: RuleText;
 }
@@ -32,7 +32,7 @@ export interface ResourceRule {
   /** A URI, a URI template (`docs://{page}`, `file:///{+path}`) or a glob with `*`.. */
   resource: string;
   /** Not beside `resource`. */
-  tool?: never;
+  tool?: undefined;
   /** What is done with reads of them. */
   rule: RuleText;
 }
@@ -42,46 +42,46 @@ export interface Authority {
   /** Absolute `http` or `https` URL of its MCP endpoint: ASCII, at most 8192 bytes, no user information or fragment. */
   url: string;
   /** Static bearer token, 1 to 8192 visible ASCII characters; unused where `credentialFor` is given. */
-  token?: string;
+  token?: string | undefined;
 }
 
 /** Limits, each a whole number; whatever is left out has its default. */
 export interface Limits {
   /** Bytes that the cache may hold, 0 (stores nothing) to 1 GiB. Default 16 MiB. */
-  maxCacheBytes?: number;
+  maxCacheBytes?: number | undefined;
   /** Largest message taken from an agent, in bytes, 1 KiB to 64 MiB. Default 1 MiB. */
-  maxMessageBytes?: number;
+  maxMessageBytes?: number | undefined;
   /** Largest response body taken from an authority, in bytes, 1 KiB to 256 MiB. Default 8 MiB. */
-  maxResponseBytes?: number;
+  maxResponseBytes?: number | undefined;
   /** Most trips in progress at once, 1 to 65,536. Default 256. */
-  maxFlights?: number;
+  maxFlights?: number | undefined;
   /** Most requests waiting at once, 1 to 1,048,576. Default 1024. */
-  maxWaiters?: number;
+  maxWaiters?: number | undefined;
   /** Most principals remembered at once, 1 to 1,048,576; the least recently used is forgotten. Default 1024. */
-  maxPartitions?: number;
+  maxPartitions?: number | undefined;
   /** Hard end of one trip, in milliseconds, 1 to 3,600,000. Default 60,000. */
-  requestTimeoutMs?: number;
+  requestTimeoutMs?: number | undefined;
 }
 
 /** The configuration: the same JSON shape for every host (`leeward.schema.json`). */
 export interface Configuration {
   /** Where the schema of this shape stands; ignored. */
-  $schema?: string;
+  $schema?: string | undefined;
   /** The authority, or its URL. Without one the replica answers from local tools and resources only. */
-  authority?: string | Authority;
+  authority?: string | Authority | undefined;
   /** The principal of calls that name none, 1 to 1024 bytes. Default `local`; `null` makes them anonymous. */
-  principal?: string | null;
+  principal?: string | null | undefined;
   /** The rules, at most 1024. A tool without one is forwarded and treated as a write. Default: none. */
-  policy?: readonly Rule[];
+  policy?: readonly Rule[] | undefined;
   /** The limits. Default: those of {@link Limits}. */
-  limits?: Limits;
+  limits?: Limits | undefined;
   /** What an anonymous caller gets: nothing (`deny`, the default), or only what is stored as public (`public-only`). */
-  anonymous?: "deny" | "public-only";
+  anonymous?: "deny" | "public-only" | undefined;
   /**
    * `Origin` values that the endpoint of `leeward/fetch` accepts besides its own, at most 64; a replica by itself makes
    * no use of them.
    */
-  origins?: readonly string[];
+  origins?: readonly string[] | undefined;
 }
 
 /** The clocks and the timer of a host. */
@@ -101,27 +101,29 @@ export interface Credential {
   /** The token, without a scheme: visible ASCII characters. */
   token: string;
   /** Names the grant behind the token, so that a refreshed token keeps its cache entries. */
-  identity?: string;
+  identity?: string | undefined;
 }
 
 /** What `Replica.open` takes: the configuration, and what the host may replace. */
 export interface ReplicaOptions extends Configuration {
   /** Sends HTTP requests. Default: the global `fetch`. Redirects must not be followed. */
-  fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
   /** Clocks and timer; what is left out has its default. */
-  clock?: Partial<Clock>;
+  clock?: Partial<Clock> | undefined;
   /** Fills the array with cryptographic randomness. Default `crypto.getRandomValues`. */
-  random?: (bytes: Uint8Array) => void;
+  random?: ((bytes: Uint8Array) => void) | undefined;
   /** Gives the authority's credential for a principal (`undefined`: an anonymous caller), or nothing. */
-  credentialFor?: (
-    principal: string | undefined,
-  ) => Credential | string | undefined | null | PromiseLike<Credential | string | undefined | null>;
+  credentialFor?:
+    | ((
+        principal: string | undefined,
+      ) => Credential | string | undefined | null | PromiseLike<Credential | string | undefined | null>)
+    | undefined;
   /** Hears what an operator may want to log. Never carries arguments, results or credentials. */
-  onEvent?: (event: ReplicaEvent) => void;
+  onEvent?: ((event: ReplicaEvent) => void) | undefined;
   /** Local tools, as if each were given to `replica.tool`. */
-  tools?: readonly LocalTool[];
+  tools?: readonly LocalTool[] | undefined;
   /** Local resources, as if each were given to `replica.resource`. */
-  resources?: readonly LocalResource[];
+  resources?: readonly LocalResource[] | undefined;
 }
 
 /** Something an operator may want to log. New kinds may come: ignore those you do not know. */
@@ -188,17 +190,17 @@ export type ReplicaEvent =
 /** What a call may say about itself. */
 export interface CallOptions {
   /** Gives the call up. A write that was sent goes on. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Who the call is for, 1 to 1024 bytes; `null` for nobody in particular. Default: the configuration's principal. */
-  principal?: string | null;
+  principal?: string | null | undefined;
   /** Gives the call up after this many milliseconds (0 or more), by the host's timer. A write that was sent goes on. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** What a call for a page of a list may say about itself. */
 export interface ListOptions extends CallOptions {
   /** `nextCursor` of the page before. Default: the first page. */
-  cursor?: string;
+  cursor?: string | undefined;
 }
 
 /** How the cache took part in an answer. */
@@ -256,11 +258,11 @@ export interface Stats {
 /** A tool that this process answers itself. */
 export interface LocalTool extends Omit<Tool, "inputSchema"> {
   /** JSON Schema of the arguments; an object. Default: any object. */
-  inputSchema?: ObjectSchema;
+  inputSchema?: ObjectSchema | undefined;
   /** Answers a call. A string is one text block; what is thrown is reported to the agent by its message. */
   handler: (args: Record<string, unknown>, context: LocalContext) => LocalAnswer<CallToolResult>;
   /** A rule of class `cache`, `live` (the default) or `through`. */
-  rule?: RuleText;
+  rule?: RuleText | undefined;
 }
 
 /** A resource that this process answers itself. */
@@ -268,7 +270,7 @@ export interface LocalResource extends Resource {
   /** Reads it. A string is its text. */
   handler: (uri: string, context: LocalContext) => LocalAnswer<ReadResourceResult>;
   /** A rule of class `cache`, `live` (the default) or `through`. */
-  rule?: RuleText;
+  rule?: RuleText | undefined;
 }
 
 /** What the handler of a local tool or resource may return. */

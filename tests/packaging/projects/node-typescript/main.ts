@@ -22,6 +22,16 @@ const replica = await Replica.open({
   tools: [{ name: "now", handler: (_args, { signal }) => (signal.aborted ? "" : new Date().toISOString()) }],
 });
 
+// What the environment may not say is left out, also under `exactOptionalPropertyTypes`.
+declare const said: string | undefined;
+declare const signal: AbortSignal | undefined;
+await Replica.open({ authority: said, policy: undefined, clock: undefined, tools: undefined, limits: { maxFlights: undefined } });
+await Replica.open({ credentialFor: () => ({ token: "", identity: said }), onEvent: undefined });
+await replica.callTool("get_ticket", {}, { signal, principal: said, timeoutMs: undefined });
+await replica.listTools({ signal, cursor: said });
+replica.transport({ principal: said });
+replica.tool({ name: "later", inputSchema: undefined, rule: said, handler: () => "" });
+
 const ticket = await replica.callTool("get_ticket", { id: 1 }, { signal: AbortSignal.abort(), principal: null });
 same<typeof ticket, CallToolResult>(true);
 const answered = await replica.callToolWithCache("get_ticket");
