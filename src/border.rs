@@ -186,6 +186,12 @@ pub enum Input {
         /// Whose request.
         ticket: Ticket,
     },
+    /// A message that preceded a response could not be passed on: its agent reads too slowly, or takes none. That
+    /// ends a subscription, by an error; elsewhere it changes nothing.
+    Dropped {
+        /// Whose request.
+        ticket: Ticket,
+    },
     /// The context of this call is gone: its outputs are dropped, its tickets forgotten, its reads handed to
     /// other waiters, its writes' outcomes unknown.
     Gone,

@@ -24,6 +24,12 @@ pub const MAX_ID_BYTES: usize = 1 << 10;
 pub const MAX_RULES: usize = 1024;
 /// Most local tools and resources each.
 pub const MAX_LOCAL: usize = 1024;
+/// Most resources named by one `subscriptions/listen`.
+pub const MAX_SUBSCRIBED: usize = 256;
+/// Most subscriptions open at once. They count neither as trips nor as waiting requests.
+pub const MAX_LISTENS: usize = 1024;
+/// Most subscriptions of one principal.
+pub const MAX_LISTENS_PER_PRINCIPAL: usize = 32;
 /// Most contexts alive at once (requests in progress on a request-bound host).
 pub const MAX_CONTEXTS: usize = 4096;
 /// Most outputs queued for one context; past it, progress and log notifications are dropped first.
@@ -44,7 +50,8 @@ pub struct Limits {
     pub max_waiters: usize,
     /// Most partitions (principals) remembered at once; the least recently used is forgotten. Default 1024.
     pub max_partitions: usize,
-    /// Hard end of one trip to the authority, in milliseconds. Default 60,000.
+    /// Hard end of one trip to the authority, in milliseconds; of a subscription, only until it is acknowledged.
+    /// Default 60,000.
     pub request_timeout_ms: u64,
 }
 

@@ -93,4 +93,6 @@ pub struct Stats {
     pub flights: u64,
     /// Requests waiting.
     pub waiters: u64,
+    /// Subscriptions open; neither trips nor waiting requests.
+    pub subscriptions: u64,
 }

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::agent::Caller;
+use super::listen::Subscription;
 use super::plan::Plan;
 use super::request::{Asked, Era, Method};
 use crate::border::{Ctx, FlightId, Millis, Ticket};
@@ -66,6 +67,8 @@ pub(super) struct Flight {
     pub(super) prior: State,
     /// To the authority, not to a tool of the host.
     pub(super) forwarded: bool,
+    /// It is one, with one waiter.
+    pub(super) subscription: Option<Subscription>,
     pub(super) waiters: Vec<Waiter>,
 }
 
@@ -77,17 +80,46 @@ pub(super) struct Flights {
     by_digest: Map<(u64, u64), FlightId>,
     tickets: Map<Ticket, FlightId>,
     by_ctx: Set<(Ctx, Ticket)>,
+    /// How many are subscriptions.
+    listens: usize,
     last_flight: u64,
     last_ticket: u64,
 }
 
 impl Flights {
+    /// Those that end by themselves.
     pub(super) fn count(&self) -> usize {
-        self.flights.len()
+        self.flights.len() - self.listens
     }
 
+    /// Those who wait for one that ends by itself.
     pub(super) fn waiters(&self) -> usize {
-        self.tickets.len()
+        self.tickets.len().saturating_sub(self.listens)
+    }
+
+    /// Subscriptions.
+    pub(super) const fn listens(&self) -> usize {
+        self.listens
+    }
+
+    /// Subscriptions of a caller.
+    pub(super) fn listens_of(&self, caller: &Caller) -> usize {
+        let own = |flight: &&Flight| flight.subscription.is_some() && flight.caller == *caller;
+        self.flights.values().filter(own).count()
+    }
+
+    /// The subscriptions.
+    pub(super) fn listening(&self) -> Vec<FlightId> {
+        let mut all = self.tickets.iter().map(|(_, id)| id).collect::<Vec<_>>();
+        all.retain(|id| {
+            self.flight(*id)
+                .is_some_and(|flight| flight.subscription.is_some())
+        });
+        all
+    }
+
+    pub(super) fn subscription(&mut self, id: FlightId) -> Option<&mut Subscription> {
+        self.flights.get_mut(id)?.subscription.as_mut()
     }
 
     pub(super) fn start(&mut self, flight: Flight) -> FlightId {
@@ -96,6 +128,7 @@ impl Flights {
         if let Some((digest, _)) = &flight.key {
             self.by_digest.insert((flight.partition, *digest), id);
         }
+        self.listens += usize::from(flight.subscription.is_some());
         self.flights.insert(id, flight);
         id
     }
@@ -147,6 +180,7 @@ impl Flights {
     /// Takes a trip out, with everybody who waits for it.
     pub(super) fn remove(&mut self, id: FlightId) -> Option<Flight> {
         let flight = self.flights.remove(id)?;
+        self.listens -= usize::from(flight.subscription.is_some());
         if let Some((digest, _)) = &flight.key
             && self.by_digest.get((flight.partition, *digest)) == Some(id)
         {

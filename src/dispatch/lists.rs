@@ -1,6 +1,7 @@
 //! Lists and `server/discover`: local items merged in, tools with invalid header annotations left out, and
 //! capabilities cut down to what this replica can carry.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,8 +23,7 @@ pub(super) fn without_authority(local: &Local, asked: &Asked<'_>) -> Result<Part
     let name = asked.name.as_deref().unwrap_or_default();
     let members = match asked.method {
         Method::Discover | Method::Initialize => {
-            let none = Members::default();
-            format!("{},{}", versions(), capabilities(&none, local))
+            format!("{},{}", versions(), own_capabilities(local))
         }
         Method::ListTools | Method::ListResources if asked.has_cursor => {
             return Err(Error::new(Code::InvalidParams, "unknown cursor"));
@@ -67,24 +67,44 @@ fn versions() -> String {
     format!(r#""supportedVersions":{}"#, array(all.iter().map(String::as_str)))
 }
 
-/// The `capabilities` member: the authority's, without what needs streams that are not carried (list changes,
-/// subscriptions) and without extensions that are not passed on.
-fn capabilities(theirs: &Members<'_>, local: &Local) -> String {
+/// What changes here is told of: see [`super::listen`].
+const TOLD: &str = r#"{"listChanged":true}"#;
+
+/// The `capabilities` member without an authority.
+fn own_capabilities(local: &Local) -> String {
     let mut out = String::new();
-    for (name, value) in theirs.iter() {
-        match name {
-            "tools" | "resources" | "prompts" => {
-                let mut kept = String::new();
-                for (flag, on) in Members::parse(value).unwrap_or_default().iter() {
-                    if !matches!(flag, "listChanged" | "subscribe") {
-                        push_member(&mut kept, flag, on);
-                    }
-                }
-                push_member(&mut out, name, &format!("{{{kept}}}"));
-            }
-            "extensions" => {}
-            _ => push_member(&mut out, name, value),
+    push_member(&mut out, "tools", TOLD);
+    if !local.resources.is_empty() {
+        push_member(&mut out, "resources", TOLD);
+    }
+    format!(r#""capabilities":{{{out}}}"#)
+}
+
+/// A capability without what needs a subscription: the session era's streams are not carried.
+pub(super) fn unheard<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+    if !matches!(name, "tools" | "resources" | "prompts") {
+        return value.into();
+    }
+    let mut kept = String::new();
+    for (flag, on) in Members::parse(value).unwrap_or_default().iter() {
+        if !matches!(flag, "listChanged" | "subscribe") {
+            push_member(&mut kept, flag, on);
         }
+    }
+    format!("{{{kept}}}").into()
+}
+
+/// The `capabilities` member: the authority's, without what its era cannot tell a replica of, and without
+/// extensions that are not passed on.
+fn capabilities(theirs: &Members<'_>, modern: bool, local: &Local) -> String {
+    let mut out = String::new();
+    for (name, value) in theirs.iter().filter(|(name, _)| *name != "extensions") {
+        let value = if modern {
+            value.into()
+        } else {
+            unheard(name, value)
+        };
+        push_member(&mut out, name, &value);
     }
     if theirs.raw("tools").is_none() && (!local.tools.is_empty() || theirs.iter().next().is_none()) {
         push_member(&mut out, "tools", "{}");
@@ -103,7 +123,9 @@ pub(super) fn discovered(parts: &mut Parts, local: &Local) {
         .raw("capabilities")
         .and_then(Members::parse)
         .unwrap_or_default();
-    let mut out = format!("{},{}", versions(), capabilities(&theirs, local));
+    let spoken = members.raw("supportedVersions").and_then(json::elements);
+    let modern = spoken.is_some_and(|all| all.iter().any(|raw| json::string(raw).as_deref() == Some(MODERN)));
+    let mut out = format!("{},{}", versions(), capabilities(&theirs, modern, local));
     for (name, value) in members
         .iter()
         .filter(|(name, _)| !matches!(*name, "supportedVersions" | "capabilities"))

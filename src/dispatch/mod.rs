@@ -5,7 +5,7 @@
 //! only local tools.
 //!
 //! In order: `request` validates, `serve` identifies, limits and looks up, `plan` asks the policy, `flights`
-//! joins trips, `settle` stores, `lists` merges local items and reads annotations, `render` writes.
+//! joins trips, `settle` stores, `listen` keeps subscriptions, `lists` merges local items and reads annotations, `render` writes.
 
 use alloc::format;
 use alloc::string::String;
@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 
 mod agent;
 mod flights;
+mod listen;
 mod lists;
 mod local;
 mod plan;
@@ -30,6 +31,7 @@ use crate::cache::{Digests, Partitions, Seq, Store};
 use crate::config::Config;
 use crate::error::Error;
 use flights::Flights;
+use listen::Changes;
 use local::Local;
 
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub struct Core {
     seq: Seq,
     /// What started before this is stale for everybody.
     floor: Seq,
+    changes: Changes,
     /// The monotonic clock, as last seen.
     mono: Millis,
     random: Digests,
@@ -66,6 +69,7 @@ impl Core {
             local: Local::default(),
             seq: Seq(0),
             floor: Seq(0),
+            changes: Changes::default(),
             mono: Millis(0),
             random: Digests::new((0, 0)),
             drawn: 0,
@@ -196,6 +200,7 @@ impl Core {
             evicted,
             flights: self.flights.count() as u64,
             waiters: self.flights.waiters() as u64,
+            subscriptions: self.flights.listens() as u64,
             ..self.stats
         }
     }

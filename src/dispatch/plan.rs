@@ -72,7 +72,7 @@ impl Plan {
         let plan = match (asked.method, rule) {
             (Method::CallTool | Method::ReadResource, Some(rule)) => Self::of(rule)?,
             (Method::CallTool, None) => Self::WRITE,
-            (Method::GetPrompt | Method::Complete, _) => Self::LIVE,
+            (Method::GetPrompt | Method::Complete | Method::Listen, _) => Self::LIVE,
             _ => Self::HINTED,
         };
         // MRTR steps are never looked up or stored (2026-07-28, Caching), nor is what the key cannot tell apart.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use super::flights::Recipient;
+use super::lists::unheard;
 use super::request::Era;
 use crate::border::Millis;
 use crate::json::{self, Members};
@@ -71,7 +72,7 @@ fn initialize(
     {
         // A log level cannot be kept without a session, and extensions came with 2026-07-28.
         if !matches!(name, "logging" | "extensions") {
-            push_member(&mut capabilities, name, value);
+            push_member(&mut capabilities, name, &unheard(name, value));
         }
     }
     let mut meta_object = String::with_capacity(parts.meta.len() + 2);

@@ -16,6 +16,7 @@ use crate::mcp::headers;
 use crate::mcp::message::Message;
 use crate::mcp::meta::{Meta, push_member};
 use crate::mcp::names::{HEADER_VERSION, LEGACY, META_CAPABILITIES, META_VERSION, MODERN};
+use crate::mcp::subscription::Filter;
 
 /// The revision that an agent speaks in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub(super) enum Method {
     CallTool,
     GetPrompt,
     Complete,
+    Listen,
 }
 
 impl Method {
@@ -65,6 +67,7 @@ impl Method {
             ("tools/call", _) => Self::CallTool,
             ("prompts/get", _) => Self::GetPrompt,
             ("completion/complete", _) => Self::Complete,
+            ("subscriptions/listen", Era::Modern) => Self::Listen,
             _ => return None,
         })
     }
@@ -82,6 +85,7 @@ impl Method {
             Self::CallTool => "tools/call",
             Self::GetPrompt => "prompts/get",
             Self::Complete => "completion/complete",
+            Self::Listen => "subscriptions/listen",
         }
     }
 
@@ -142,6 +146,8 @@ pub(super) struct Asked<'a> {
     pub(super) has_cursor: bool,
     /// For `initialize`: the version that the agent asked for, if it is spoken here.
     pub(super) wanted: Option<&'static str>,
+    /// For `subscriptions/listen`: what for.
+    pub(super) filter: Option<Filter>,
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
@@ -245,6 +251,7 @@ pub(super) fn validate<'a>(
         continues: false,
         has_cursor: false,
         wanted: None,
+        filter: None,
     };
     check_params(&mut asked, &message.params)?;
     Ok(asked)
@@ -285,6 +292,12 @@ fn check_params<'a>(asked: &mut Asked<'a>, params: &Members<'a>) -> Result<(), E
             return Err(invalid(format!("params.{name} has the wrong type")));
         }
         match name {
+            "notifications" if asked.method == Method::Listen => {
+                let filter = Filter::parse(value)?;
+                push_member(&mut asked.params, name, &filter.to_json());
+                asked.filter = Some(filter);
+                continue;
+            }
             "arguments" => asked.arguments = value,
             "inputResponses" | "requestState" => asked.continues = true,
             "cursor" => asked.has_cursor = true,
@@ -292,11 +305,14 @@ fn check_params<'a>(asked: &mut Asked<'a>, params: &Members<'a>) -> Result<(), E
         }
         push_member(&mut asked.params, name, value);
     }
-    if asked.method == Method::Complete {
-        for member in ["ref", "argument"] {
-            if params.raw(member).is_none() {
-                return Err(invalid(format!("params.{member} is missing")));
-            }
+    let required: &[&str] = match asked.method {
+        Method::Complete => &["ref", "argument"],
+        Method::Listen => &["notifications"],
+        _ => &[],
+    };
+    for member in required {
+        if params.raw(member).is_none() {
+            return Err(invalid(format!("params.{member} is missing")));
         }
     }
     Ok(())
@@ -363,6 +379,11 @@ mod tests {
             ("resources/read", r#""name":"t","#),
             ("tools/list", r#""cursor":1,"#),
             ("completion/complete", r#""ref":{},"#),
+            ("subscriptions/listen", ""),
+            (
+                "subscriptions/listen",
+                r#""notifications":{"toolsListChanged":1},"#,
+            ),
         ] {
             assert_eq!(
                 code(method, &format!("{params}{META}"), None),

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::agent::{Caller, Request, Served, Step};
 use super::flights::{Flight, Recipient};
+use super::listen::Subscription;
 use super::plan::Plan;
 use super::render;
 use super::request::{Asked, Era, Method, speaks_legacy, validate};
@@ -28,6 +29,8 @@ const SWEEP: usize = 8;
 struct Route {
     partition: u64,
     floor: Seq,
+    /// What started before is not fresh.
+    doubt: Seq,
     /// No write of the caller has an unknown outcome.
     settled: bool,
     plan: Plan,
@@ -174,6 +177,7 @@ impl Core {
 
     /// Checks `Mcp-Param-*` against what is known of the tool, and asks the policy.
     fn route(&mut self, now: Millis, request: &Request<'_>, asked: &Asked<'_>) -> Result<Route, Error> {
+        let floor = self.floor_of(asked.method);
         let partition = self.partitions.enter(request.caller);
         let settled = partition.unsettled_until <= now;
         if settled && partition.unsettled_until > Millis(0) {
@@ -212,7 +216,8 @@ impl Core {
         headers.extend(unknown);
         Ok(Route {
             partition: partition.id,
-            floor: partition.floor.max(self.floor),
+            floor: partition.floor.max(floor),
+            doubt: self.doubt_of(asked.method),
             settled,
             plan,
             headers,
@@ -220,9 +225,11 @@ impl Core {
         })
     }
 
-    /// What needs neither authority nor host: everything but local calls, where there is no authority.
+    /// What needs neither authority nor host: everything but local calls and subscriptions, where there is no
+    /// authority.
     fn own_answer(&self, asked: &Asked<'_>, route: &Route) -> Result<Option<Parts>, Error> {
-        if self.config.authority.is_some() || route.local.is_some() {
+        let travels = self.config.authority.is_some() || asked.filter.is_some();
+        if travels || route.local.is_some() {
             return Ok(None);
         }
         lists::without_authority(&self.local, asked).map(Some)
@@ -262,7 +269,7 @@ impl Core {
         let mut stale = None;
         if let Some(entry) = self.store.entry(found.digest, found.canonical.as_deref()) {
             prior = State::Stale;
-            let valid = entry.seq >= route.floor && route.settled;
+            let valid = entry.seq >= route.floor.max(route.doubt) && route.settled;
             let fresh = valid && now < entry.expires;
             let revalidate = valid && now < entry.expires + entry.windows.while_revalidate && !request.peek;
             if fresh || revalidate {
@@ -298,9 +305,12 @@ impl Core {
                 .map(|entry| entry.key().into())
         };
         let canonical: Box<[u8]> = found.canonical.or_else(known).unwrap_or_default();
-        let under_way = self
-            .flights
-            .under_way(route.partition, found.digest, &canonical, route.floor);
+        let under_way = self.flights.under_way(
+            route.partition,
+            found.digest,
+            &canonical,
+            route.floor.max(route.doubt),
+        );
         let key = Some((found.digest, canonical));
         match (stale, under_way) {
             // Served stale: fetched again behind it, once.
@@ -346,8 +356,12 @@ impl Core {
         key: Option<(u64, Box<[u8]>)>,
         prior: State,
     ) -> Result<Step, Error> {
-        self.check_waiters()?;
-        if self.is_full() {
+        if errand.asked.filter.is_some() {
+            self.check_listens(errand.request.caller)?;
+        } else {
+            self.check_waiters()?;
+        }
+        if errand.asked.filter.is_none() && self.is_full() {
             return Err(Error::new(
                 Code::OverBudget,
                 "limits.maxFlights trips are under way already",
@@ -390,6 +404,7 @@ impl Core {
             started: now,
             prior,
             forwarded: route.local.is_none(),
+            subscription: asked.filter.clone().map(Subscription::new),
             waiters: Vec::new(),
         });
         let trip = match route.local {

@@ -13,8 +13,11 @@ use crate::border::{Event, FlightId, Millis, Now, Reply};
 use crate::error::{Code, Error};
 use crate::json::{self, Members};
 use crate::mcp::meta::LogLevel;
-use crate::mcp::names::{ERROR_HEADER_MISMATCH, ERROR_MISSING_CAPABILITY, ERROR_UNSUPPORTED_VERSION};
+use crate::mcp::names::{
+    ERROR_HEADER_MISMATCH, ERROR_MISSING_CAPABILITY, ERROR_UNSUPPORTED_VERSION, META_SUBSCRIPTION,
+};
 use crate::mcp::result::{Parts, is_valid, notification};
+use crate::mcp::subscription::Change;
 use crate::provenance::{Provenance, State};
 
 /// How long after a write of unknown outcome nothing that it may have touched is stored.
@@ -30,6 +33,9 @@ impl Core {
         sink: &mut dyn Sink,
     ) {
         self.tick(now.mono);
+        if outcome.is_err() {
+            self.doubt(flight);
+        }
         let Some(flight) = self.flights.remove(flight) else {
             return;
         };
@@ -76,7 +82,7 @@ impl Core {
 
     /// Credential and annotations of an authority's answer. Another credential starts an empty partition.
     fn take_note(&mut self, flight: &Flight, answer: &Answer) {
-        if !flight.forwarded {
+        if !flight.forwarded || flight.subscription.is_some() {
             return;
         }
         self.take_credential(flight, answer.credential.clone());
@@ -96,7 +102,7 @@ impl Core {
         }
     }
 
-    fn failed(&mut self, now: Millis, flight: Flight, trip: TripError, sink: &mut dyn Sink) {
+    pub(super) fn failed(&mut self, now: Millis, flight: Flight, trip: TripError, sink: &mut dyn Sink) {
         let detail = match trip.error.code {
             Code::AuthorityUnreachable => Some("offline"),
             Code::AuthorityTimeout => Some("timeout"),
@@ -147,7 +153,8 @@ impl Core {
         let Some(entry) = self.store.entry(*digest, Some(canonical)) else {
             return false;
         };
-        let usable = entry.seq >= floor.max(self.floor) && now < entry.expires + entry.windows.if_error;
+        let usable = entry.seq >= floor.max(self.floor_of(flight.method))
+            && now < entry.expires + entry.windows.if_error;
         if !usable {
             return false;
         }
@@ -195,7 +202,7 @@ impl Core {
 
     fn answered(&mut self, now: Millis, mut flight: Flight, raw: &str, sink: &mut dyn Sink) {
         let valid = is_valid(flight.method.name(), raw);
-        let parts = match Parts::parse(raw) {
+        let mut parts = match Parts::parse(raw) {
             Some(parts) if valid || !parts.complete => parts,
             _ => {
                 let code = if flight.plan.write {
@@ -221,6 +228,9 @@ impl Core {
                 );
             }
         };
+        if let (Some(_), Some(waiter)) = (&flight.subscription, flight.waiters.first()) {
+            parts.meta = render::replaced(&parts.meta, META_SUBSCRIPTION, &waiter.to.id);
+        }
         let (parts, serial, mut provenance) = self.keep(now, &mut flight, parts, sink);
         let ttl = flight.method.is_cacheable().then(|| match provenance.ttl {
             Some(ttl) => Millis(u64::try_from(ttl.0).unwrap_or(0)),
@@ -265,12 +275,13 @@ impl Core {
             return (parts, None, provenance);
         };
         let anonymous = flight.caller == Caller::Anonymous;
+        let floor = self.floor_of(flight.method);
         let windows = flight.plan.windows(&parts, anonymous).and_then(|windows| {
             let own = self
                 .partitions
                 .same(&flight.caller, flight.partition)
                 .ok_or("the partition was forgotten")?;
-            if flight.seq < own.floor.max(self.floor) {
+            if flight.seq < own.floor.max(floor) {
                 return Err("invalidated meanwhile");
             }
             if self
@@ -325,21 +336,21 @@ impl Core {
     }
 
     /// Passes on a notification (raw JSON-RPC message) that the authority sent within a trip: progress and log
-    /// messages; others are ignored. The progress token toward the authority is always the flight's number.
-    pub fn relay(&mut self, flight: FlightId, raw: &str, sink: &mut dyn Sink) {
-        let Some(message) = notification(raw) else { return };
-        if matches!(
-            &*message.method,
-            "notifications/tools/list_changed"
-                | "notifications/prompts/list_changed"
-                | "notifications/resources/list_changed"
-                | "notifications/resources/updated"
-        ) {
-            self.invalidate();
+    /// messages; to a subscription, what it is for; others are ignored. The progress token toward the authority is
+    /// always the flight's number. True if the flight has ended of it: drop its trip.
+    pub fn relay(&mut self, flight: FlightId, raw: &str, sink: &mut dyn Sink) -> bool {
+        let Some(message) = notification(raw) else {
+            return false;
+        };
+        if let Some(change) = Change::of(&message.method) {
+            self.stale(change);
         }
         let Some(under_way) = self.flights.flight(flight) else {
-            return;
+            return false;
         };
+        if under_way.subscription.is_some() {
+            return self.hear(flight, &message, raw, sink);
+        }
         let waiters = under_way.waiters.iter();
         match &*message.method {
             "notifications/progress"
@@ -367,6 +378,7 @@ impl Core {
             }
             _ => {}
         }
+        false
     }
 }
 
@@ -379,7 +391,7 @@ fn with_token(params: &[(&str, &str)], token: &str) -> String {
     out
 }
 
-fn part_of(waiter: &Waiter, part: Vec<u8>) -> Reply {
+pub(super) fn part_of(waiter: &Waiter, part: Vec<u8>) -> Reply {
     Reply {
         ticket: waiter.ticket,
         status: 200,

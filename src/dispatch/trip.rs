@@ -74,8 +74,9 @@ pub struct TripError {
 
 /// Takes what the core has to say while it settles: replies in order, and events.
 pub trait Sink {
-    /// A message for the holder of a ticket who waits under `ctx`.
-    fn reply(&mut self, ctx: Ctx, reply: Reply);
+    /// A message for the holder of a ticket who waits under `ctx`. False if there was no room for one that
+    /// precedes the response.
+    fn reply(&mut self, ctx: Ctx, reply: Reply) -> bool;
     /// For the log.
     fn event(&mut self, event: Event);
 }

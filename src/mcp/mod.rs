@@ -7,3 +7,4 @@ pub mod message;
 pub mod meta;
 pub mod names;
 pub mod result;
+pub mod subscription;

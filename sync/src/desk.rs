@@ -245,17 +245,18 @@ impl Desk {
     }
 
     /// Queues a message for an agent. Messages that precede the response are dropped when the queue is full;
-    /// responses never are: there is one per waiter.
-    pub(crate) fn reply(&mut self, ctx: Ctx, reply: Reply) {
+    /// responses never are: there is one per waiter. False if it was dropped.
+    pub(crate) fn reply(&mut self, ctx: Ctx, reply: Reply) -> bool {
         let ticket = reply.ticket;
         if reply.last {
             self.leave(ticket);
         } else if self.is_full(ctx) {
-            return;
+            return false;
         }
         if let Some((_, at)) = self.push(ctx, Output::Reply(reply)) {
             self.replies.insert((ticket, at), ctx);
         }
+        true
     }
 
     /// Queues an event, unless the queue is full or nobody would see it.

@@ -15,5 +15,11 @@ pub(crate) const MAX_DETAIL_BYTES: usize = 256;
 pub(crate) const IDS_PER_TRIP: u64 = 256;
 /// How long it is believed that an authority speaks only the session-era protocol.
 pub(crate) const LEGACY_VERDICT_AGE: Millis = Millis(24 * 60 * 60 * 1000);
+/// Longest pause before a subscription's stream is first opened again; the bound doubles with each failure.
+pub(crate) const RECONNECT_FIRST: Millis = Millis(1000);
+/// Longest pause of all.
+pub(crate) const RECONNECT_MOST: Millis = Millis(60_000);
+/// A stream that lasted so long did not fail at once: pauses begin anew after it.
+pub(crate) const STEADY: Millis = Millis(10_000);
 /// Most answers with too little entropy after which it is asked for again at once; then once per request.
 pub(crate) const MAX_ENTROPY_ATTEMPTS: u32 = 3;

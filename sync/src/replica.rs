@@ -13,6 +13,7 @@ use core::fmt;
 
 use leeward::border::{Event, FlightId, LocalCall};
 use leeward::dispatch::{Forward, Sink, Stats, Trip};
+use leeward::mcp::subscription::Change;
 use leeward::table::Table;
 use leeward::{Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
 
@@ -157,6 +158,15 @@ impl Replica {
         self.advance(now, ctx);
         match input {
             Input::Cancel { ticket } => self.cancel(ticket),
+            Input::Dropped { ticket } => {
+                let mut post = Post {
+                    desk: &mut self.desk,
+                    ctx,
+                };
+                if let Some(flight) = self.core.dropped(ticket, &mut post) {
+                    self.end(flight);
+                }
+            }
             Input::Gone => self.leave(now, ctx),
             Input::Entropy { op, bytes } => {
                 if let Some(seed) = self.seed.answer(op, &bytes) {
@@ -202,7 +212,9 @@ impl Replica {
     /// # Errors
     /// As there.
     pub fn register_tool(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
-        self.core.register_tool(definition, rule)
+        self.core.register_tool(definition, rule)?;
+        self.announce(Change::Tools);
+        Ok(())
     }
 
     /// See [`Core::register_resource`].
@@ -210,7 +222,20 @@ impl Replica {
     /// # Errors
     /// As there.
     pub fn register_resource(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
-        self.core.register_resource(definition, rule)
+        self.core.register_resource(definition, rule)?;
+        self.announce(Change::Resources);
+        Ok(())
+    }
+
+    fn announce(&mut self, list: Change) {
+        let ctx = self.desk.current();
+        let mut post = Post {
+            desk: &mut self.desk,
+            ctx,
+        };
+        for flight in self.core.announce(list, &mut post) {
+            self.end(flight);
+        }
     }
 
     /// Makes everything stored stale at once.
@@ -352,8 +377,11 @@ impl Replica {
                 }
                 Happening::Relay(id, notification) => {
                     let mut post = post(&mut self.desk, &self.flights, id);
-                    self.core.relay(id, &notification, &mut post);
+                    if self.core.relay(id, &notification, &mut post) {
+                        self.end(id);
+                    }
                 }
+                Happening::Lost(id) => self.core.lost(id),
             }
         }
     }
@@ -377,8 +405,8 @@ fn post<'a>(desk: &'a mut Desk, flights: &Table<FlightId, Flight>, id: FlightId)
 }
 
 impl Sink for Post<'_> {
-    fn reply(&mut self, ctx: Ctx, reply: Reply) {
-        self.desk.reply(ctx, reply);
+    fn reply(&mut self, ctx: Ctx, reply: Reply) -> bool {
+        self.desk.reply(ctx, reply)
     }
 
     fn event(&mut self, event: Event) {

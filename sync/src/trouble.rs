@@ -149,6 +149,12 @@ impl Trouble {
         }
     }
 
+    /// A subscription toward the session era.
+    pub(crate) fn unheard() -> Self {
+        let message = "the authority speaks a session-era revision, which has no subscriptions/listen";
+        Self::new(Code::MethodNotFound, message, "")
+    }
+
     /// A local tool or resource failed, or this crate.
     pub(crate) fn internal(message: &'static str) -> Self {
         Self::new(Code::Internal, message, "")
@@ -168,6 +174,19 @@ impl Trouble {
     pub(crate) fn with_detail(mut self, detail: &str) -> Self {
         self.detail = cut_text(detail);
         self
+    }
+
+    /// Whether the same request may fare better later.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(
+            self.code,
+            Code::AuthorityUnreachable | Code::AuthorityTimeout | Code::RateLimited
+        )
+    }
+
+    /// How long the authority asked to be left alone.
+    pub(crate) fn retry_after(&self) -> Millis {
+        self.retry_after.unwrap_or_default()
     }
 
     /// Whether it would meet every other caller as well.

@@ -119,6 +119,12 @@ const actions = {
     return {};
   },
 
+  async heard({ request: n, count }) {
+    const request = world.sent.get(n);
+    while (request.messages.length < count) await new Promise((resolve) => (request.heard = resolve));
+    return { messages: request.messages };
+  },
+
   async answered({ request }) {
     await turn();
     return { answered: world.sent.get(request).done };
@@ -158,8 +164,15 @@ const actions = {
 function receive(connection, message) {
   if (message.method !== undefined) {
     const token = message.params?.progressToken;
-    const mine = ({ message: { params } }) => token === undefined || params?._meta?.progressToken === token;
-    for (const request of connection.waiting.filter(mine)) request.messages.push(message);
+    const subscription = message.params?._meta?.["io.modelcontextprotocol/subscriptionId"];
+    const mine = ({ message: { id, params } }) => {
+      if (subscription !== undefined) return id === subscription;
+      return token === undefined || params?._meta?.progressToken === token;
+    };
+    for (const request of connection.waiting.filter(mine)) {
+      request.messages.push(message);
+      request.heard?.();
+    }
     return;
   }
   // An id that cannot be repeated is left out: the suite then has no other request under way.
@@ -169,6 +182,7 @@ function receive(connection, message) {
   remove(connection, request);
   request.done = true;
   request.messages.push(message);
+  request.heard?.();
   if (request.message.method === "initialize" && message.result) {
     connection.transport.setProtocolVersion(message.result.protocolVersion);
   }

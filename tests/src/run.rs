@@ -57,6 +57,16 @@ impl<'a> Run<'a> {
         self.target.start(self.ann, message)
     }
 
+    /// Waits until so many messages have come for a request; all that came.
+    ///
+    /// # Panics
+    /// If one is not JSON.
+    pub fn heard(&mut self, pending: Pending, count: usize) -> Vec<Value> {
+        let messages = self.target.heard(pending, count);
+        let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).expect("messages are JSON");
+        messages.iter().map(read).collect()
+    }
+
     /// Waits for an answer.
     pub fn finish(&mut self, pending: Pending) -> Answer {
         Answer::new(self.target.finish(pending))

@@ -204,6 +204,12 @@ pub trait Target {
     /// If none comes.
     fn finish(&mut self, pending: Pending) -> Exchange;
 
+    /// Waits until so many messages have come for a request; all that came.
+    ///
+    /// # Panics
+    /// If they do not.
+    fn heard(&mut self, pending: Pending, count: usize) -> Vec<Vec<u8>>;
+
     /// Waits until the replica has taken everything sent so far and, unless the authority holds its answers
     /// back, no trip is under way. Only for hosts that have [`Need::Together`] or [`Need::Clock`].
     fn settle(&mut self);

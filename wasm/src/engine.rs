@@ -421,7 +421,8 @@ impl Engine {
         self.replica.invalidate();
     }
 
-    /// Counters: hits, misses, stale, collapsed, bypassed, stored, evicted, entries, bytes, flights, waiters.
+    /// Counters: hits, misses, stale, collapsed, bypassed, stored, evicted, entries, bytes, flights, waiters,
+    /// subscriptions.
     #[must_use]
     pub fn stats(&self) -> Box<[f64]> {
         let stats = self.replica.stats();
@@ -437,6 +438,7 @@ impl Engine {
             stats.bytes,
             stats.flights,
             stats.waiters,
+            stats.subscriptions,
         ]
         .map(double)
         .into()

@@ -51,6 +51,7 @@ const COUNTERS = [
   "bytes",
   "flights",
   "waiters",
+  "subscriptions",
 ] as const;
 
 const encoder = new TextEncoder();

@@ -253,6 +253,8 @@ export interface Stats {
   flights: number;
   /** Requests waiting. */
   waiters: number;
+  /** Subscriptions open: neither trips nor waiting requests. */
+  subscriptions: number;
 }
 
 /** A tool that this process answers itself. */

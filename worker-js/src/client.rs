@@ -74,16 +74,19 @@ impl Client {
     }
 
     /// Passes a part of the answer on. What precedes the response opens a stream of events, or is left out for a
-    /// client that takes none.
-    pub(crate) fn pass_on(&mut self, reply: &Reply, now: Millis) {
+    /// client that takes none. False if there was no room for it.
+    pub(crate) fn pass_on(&mut self, reply: &Reply, now: Millis) -> bool {
         match self.streamed {
-            None if reply.last => return self.whole(reply.status, reply.provenance, reply.part.clone()),
-            None if self.accept == Accept::Json => return,
+            None if reply.last => {
+                self.whole(reply.status, reply.provenance, reply.part.clone());
+                return true;
+            }
+            None if self.accept == Accept::Json => return false,
             None => self.open_events(reply.status, reply.provenance),
             Some(_) => {}
         }
-        self.reply.event(&reply.part, reply.last);
         self.streamed = Some(now);
+        self.reply.event(&reply.part, reply.last)
     }
 
     /// When the stream has been silent for too long; `None` without one.

@@ -116,10 +116,7 @@ impl Driver {
                     }
                     None
                 }
-                Output::Reply(reply) => {
-                    self.pass_on(&reply);
-                    None
-                }
+                Output::Reply(reply) => self.pass_on(&reply),
                 output => host::at_once(output),
             };
             if let Some(input) = answer {
@@ -144,18 +141,15 @@ impl Driver {
         Some(Input::End { op })
     }
 
-    /// Gives a part of the answer to the client.
-    fn pass_on(&mut self, reply: &Reply) {
-        if let Some(waiting) = self
-            .waiting
-            .as_mut()
-            .filter(|waiting| waiting.ticket == reply.ticket)
-        {
-            waiting.client.pass_on(reply, runtime::now().mono);
-            if reply.last {
-                self.nobody_waits();
-            }
+    /// Gives a part of the answer to the client; the replica hears of what found no room.
+    fn pass_on(&mut self, reply: &Reply) -> Option<Input> {
+        let ticket = reply.ticket;
+        let waiting = self.waiting.as_mut().filter(|waiting| waiting.ticket == ticket)?;
+        let passed = waiting.client.pass_on(reply, runtime::now().mono);
+        if reply.last {
+            self.nobody_waits();
         }
+        (!passed).then_some(Input::Dropped { ticket })
     }
 
     /// Whether nothing is left to do.

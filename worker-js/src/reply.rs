@@ -100,9 +100,11 @@ impl Sender {
         self.respond(response);
     }
 
-    /// Sends one JSON-RPC message as an event. Notifications are dropped while the client is too slow for them.
-    pub(crate) fn event(&self, message: &[u8], last: bool) {
-        if last || self.shared.borrow().queued < MAX_QUEUED_BYTES {
+    /// Sends one JSON-RPC message as an event. Notifications are dropped while the client is too slow for them:
+    /// then false.
+    pub(crate) fn event(&self, message: &[u8], last: bool) -> bool {
+        let has_room = last || self.shared.borrow().queued < MAX_QUEUED_BYTES;
+        if has_room {
             self.push(event(message));
         }
         if last {
@@ -110,6 +112,7 @@ impl Sender {
             shared.ended = true;
             wake(shared);
         }
+        has_room
     }
 
     /// Sends a comment, so that nobody on the way takes the silence for an end.

@@ -3,6 +3,7 @@
 extern crate std;
 
 mod guards;
+mod listen;
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -18,11 +19,17 @@ use crate::provenance::{Provenance, State};
 struct Heard {
     replies: Vec<(Ctx, Reply)>,
     events: Vec<Event>,
+    /// Messages that precede a response are dropped past so many.
+    room: Option<usize>,
 }
 
 impl Sink for Heard {
-    fn reply(&mut self, ctx: Ctx, reply: Reply) {
-        self.replies.push((ctx, reply));
+    fn reply(&mut self, ctx: Ctx, reply: Reply) -> bool {
+        let room = reply.last || self.room.is_none_or(|room| self.replies.len() < room);
+        if room {
+            self.replies.push((ctx, reply));
+        }
+        room
     }
 
     fn event(&mut self, event: Event) {

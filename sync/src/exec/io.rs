@@ -47,6 +47,8 @@ pub(super) enum Question {
         after: Millis,
     },
     Relay(String),
+    Lost,
+    Renumber,
     Event(Event),
     Claim(Key),
     Learn(Known),
@@ -203,6 +205,21 @@ impl Io {
     /// messages.
     pub(crate) async fn relay(&mut self, notification: String) {
         self.ask(Question::Relay(notification)).await;
+    }
+
+    /// Says that the stream of a subscription broke. Waits until the core knows.
+    pub(crate) async fn lost(&mut self) {
+        self.ask(Question::Lost).await;
+    }
+
+    /// Sets aside another [`IDS_PER_TRIP`] ids; returns the number of the set.
+    pub(crate) async fn renumber(&mut self) -> u64 {
+        let number = match self.ask(Question::Renumber).await {
+            Got::Learnt(number) => number,
+            _ => 0,
+        };
+        self.next_id = number.wrapping_mul(IDS_PER_TRIP);
+        number
     }
 
     /// Tells the operator.

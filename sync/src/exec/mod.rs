@@ -47,6 +47,8 @@ pub(crate) enum Happening {
     Settled(FlightId, Outcome),
     /// A notification of the authority for those who wait for a flight.
     Relay(FlightId, String),
+    /// The authority's stream of a subscription broke.
+    Lost(FlightId),
 }
 
 /// Names a running flow; a slot is used again, a number never.
@@ -241,6 +243,16 @@ impl Executor {
                     self.happened
                         .push_back(Happening::Relay(task.flight, notification));
                     let _ = answer.send(Got::Done);
+                    continue;
+                }
+                Question::Lost => {
+                    self.happened.push_back(Happening::Lost(task.flight));
+                    let _ = answer.send(Got::Done);
+                    continue;
+                }
+                Question::Renumber => {
+                    self.started = self.started.saturating_add(1);
+                    let _ = answer.send(Got::Learnt(self.started));
                     continue;
                 }
                 Question::Event(event) => {

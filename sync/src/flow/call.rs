@@ -41,6 +41,7 @@ pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forwar
             upstream: &upstream,
             forward: &forward,
             sent: &sent,
+            open: None,
             credential,
         };
         trip.run().await
@@ -79,7 +80,7 @@ impl Trip<'_> {
         body
     }
 
-    async fn run(&mut self) -> Result<Answer, Trouble> {
+    pub(super) async fn run(&mut self) -> Result<Answer, Trouble> {
         let mut again = true;
         loop {
             let (era, number, found) = era::detect(self).await?;
@@ -89,6 +90,7 @@ impl Trip<'_> {
             }
             let (outcome, wrong_era) = match era {
                 Era::Modern => self.modern().await,
+                Era::Legacy if self.open.is_some() => return Err(Trouble::unheard()),
                 Era::Legacy => self.legacy().await,
             };
             if wrong_era != WrongEra::No {
@@ -238,8 +240,9 @@ impl Trip<'_> {
             max_bytes: self.upstream.max_bytes,
             relay: true,
             sent: Some(self.sent.clone()),
+            open: self.open.cloned(),
         };
-        if !self.forward.write {
+        if !self.forward.write && self.open.is_none() {
             return self.read(rules, build).await;
         }
         let id = self.io.next_id();

@@ -123,6 +123,7 @@ async fn discover(trip: &mut Trip<'_>) -> Result<Received, Trouble> {
             max_bytes: trip.upstream.max_bytes,
             relay: false,
             sent: None,
+            open: None,
         },
     )
     .await

@@ -9,8 +9,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use leeward::border::HttpRequest;
+use leeward::json::{Members, string};
 use leeward::limits::MAX_EVENT_BYTES;
 use leeward::mcp::names::HEADER_SESSION;
+use leeward::mcp::subscription::ACKNOWLEDGED;
 
 use super::message::{self, Message};
 use super::sse::Sse;
@@ -58,6 +60,8 @@ pub(super) struct Rules {
     pub(super) relay: bool,
     /// Set when the host takes the request.
     pub(super) sent: Option<Sent>,
+    /// The answer is the stream of a subscription: only its events are bounded. Set once it is acknowledged.
+    pub(super) open: Option<Sent>,
 }
 
 /// Sends `request`, which carries `id`, and finds the response. A JSON-RPC error is a response under any status
@@ -210,6 +214,9 @@ async fn events(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<
         .await
         .map_err(|failure| Trouble::cut(failure.message))?
     {
+        if rules.open.is_some() {
+            room = usize::MAX;
+        }
         // What still fits is read first: the outcome must not depend on where the network cuts the body.
         let (mut rest, beyond) = chunk.split_at_checked(room).unwrap_or((&chunk, &[]));
         room -= rest.len();
@@ -239,11 +246,22 @@ async fn take(io: &mut Io, text: &str, id: u64, rules: &Rules) -> Result<Option<
     for message in messages {
         match message {
             Message::Response(found) => response = Some(found),
-            Message::Notification(notification) if rules.relay => io.relay(notification).await,
+            Message::Notification(notification) if rules.relay => {
+                if let Some(open) = rules.open.as_ref().filter(|_| acknowledges(&notification)) {
+                    open.set();
+                }
+                io.relay(notification).await;
+            }
             Message::Notification(_) | Message::Request => {}
         }
     }
     Ok(response)
+}
+
+/// Whether a notification opens a subscription.
+fn acknowledges(notification: &str) -> bool {
+    let method = Members::parse(notification).and_then(|message| message.raw("method"));
+    method.and_then(string).as_deref() == Some(ACKNOWLEDGED)
 }
 
 /// Whether the beginning of a refusal's text has the word.

@@ -29,6 +29,7 @@ pub(super) async fn learn(trip: &mut Trip<'_>) -> Option<Learned> {
             max_bytes: trip.upstream.max_bytes,
             relay: false,
             sent: None,
+            open: None,
         };
         let url = trip.upstream.url.as_deref().unwrap_or_default();
         let build = |id, token: Option<&str>| {

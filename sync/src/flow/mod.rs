@@ -1,6 +1,6 @@
 //! The flows: what a replica says to its authority, step by step, as `async fn`s over [`crate::exec::Io`].
 //!
-//! [`call`] is a whole trip; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
+//! [`call`] is a whole trip; [`listen`] a subscription; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
 //! handshake; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
 //! [`http`] is one exchange, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
 //! an [`crate::exec::Outcome`], and dropping it is its cancellation.
@@ -9,6 +9,7 @@ mod call;
 mod era;
 mod http;
 mod learn;
+mod listen;
 mod local;
 mod message;
 mod session;
@@ -58,7 +59,10 @@ impl fmt::Debug for Secret {
 
 /// A trip to the authority.
 pub(crate) fn forward(upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> impl FnOnce(Io) -> Flow {
-    move |io| Box::pin(call::run(io, upstream, forward, sent))
+    move |io| match &*forward.method {
+        "subscriptions/listen" => Box::pin(listen::run(io, upstream, forward, sent)),
+        _ => Box::pin(call::run(io, upstream, forward, sent)),
+    }
 }
 
 /// A trip to a tool or resource of the host.
@@ -77,6 +81,8 @@ struct Trip<'a> {
     forward: &'a Forward,
     /// Set while the authority may have taken the request itself.
     sent: &'a Sent,
+    /// Of a subscription: to be set once the authority has acknowledged it.
+    open: Option<&'a Sent>,
     credential: Grant,
 }
 

@@ -95,6 +95,7 @@ pub(super) async fn initialize(trip: &mut Trip<'_>) -> Result<Session, Failed> {
         max_bytes: trip.upstream.max_bytes,
         relay: false,
         sent: None,
+        open: None,
     };
     let received = exchange(trip.io, request, id, rules)
         .await

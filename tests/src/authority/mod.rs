@@ -1,7 +1,7 @@
 //! A scripted MCP authority as a pure state machine: an HTTP request in, a [`Plan`] out.
 //!
 //! `plan` holds what can be done with a request, `fixtures` what is done by default, `sessions` the
-//! session-era protocol, `tcp` a front end on a socket; the harness with virtual time ([`crate::pair`]) is
+//! session-era protocol, `streams` subscriptions, `tcp` a front end on a socket; the harness with virtual time ([`crate::pair`]) is
 //! the other front end. The authority's log is the witness of a test: it knows how often it was asked.
 //!
 //! It is strict: whatever a replica sends that the specification forbids is noted as a complaint, and a test
@@ -10,6 +10,7 @@
 mod fixtures;
 mod plan;
 mod sessions;
+mod streams;
 mod strict;
 mod tcp;
 
@@ -17,9 +18,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use streams::Stream;
 
 pub use plan::{End, Plan, Turn, body, error, plan, response, result, stream, text};
 pub use sessions::Sessions;
+pub use streams::{Feed, SUBSCRIPTION};
 pub use tcp::Server;
 
 /// The path of its endpoint.
@@ -122,6 +125,9 @@ pub struct Authority {
     pub page_size: usize,
     /// Speaks only the session-era protocol, if set.
     pub sessions: Option<Sessions>,
+    /// What subscriptions are told of: members of a filter.
+    pub tells: &'static [&'static str],
+    streams: Vec<Stream>,
 }
 
 impl Default for Authority {
@@ -133,6 +139,8 @@ impl Default for Authority {
             hint: (0, "private"),
             page_size: 0,
             sessions: None,
+            tells: &["toolsListChanged", "resourceSubscriptions"],
+            streams: Vec::new(),
         }
     }
 }
@@ -228,6 +236,8 @@ impl Authority {
         }
         if self.sessions.is_some() {
             self.answer_in_session(&seen)
+        } else if seen.rpc == "subscriptions/listen" {
+            self.listen(&seen)
         } else {
             self.answer(&seen, true)
         }
@@ -356,9 +366,12 @@ impl Handle {
         self.lock().holds(tool)
     }
 
-    /// Refuses connections from now on.
+    /// Refuses connections from now on, and breaks those of subscriptions.
     pub fn go_down(&self) {
-        self.change(|authority| authority.script.down = true);
+        self.change(|authority| {
+            authority.script.down = true;
+            authority.break_streams();
+        });
     }
 
     /// Takes connections again.

@@ -33,6 +33,8 @@ pub enum End {
     Cut,
     /// It never does.
     Never,
+    /// As the test orders: a subscription's, by its number.
+    Fed(usize),
 }
 
 /// How a request is answered; may be asked any number of times.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use super::{End, Handle, PATH, Plan, Seen};
+use super::{End, Feed, Handle, PATH, Plan, Seen};
 use crate::http::{read_body, read_head};
 
 /// A listening authority; it stops with this value.
@@ -165,14 +165,13 @@ fn answer(handle: &Handle, stream: TcpStream, asked: &AtomicBool) -> std::io::Re
     head.push_str("transfer-encoding: chunked\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
-        stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes())?;
-        stream.write_all(chunk)?;
-        stream.write_all(b"\r\n")?;
+        write_chunk(&mut stream, chunk)?;
     }
     match end {
         End::Whole => stream.write_all(b"0\r\n\r\n")?,
         End::Cut => {}
         End::Never => return Ok(Some(stream)),
+        End::Fed(number) => follow(handle, &mut stream, number)?,
     }
     stream.shutdown(Shutdown::Write)?;
     // Waits for the other end to close, so that nothing sent is lost to a reset.
@@ -201,4 +200,26 @@ fn cors(method: &str, headers: &[(String, String)]) -> String {
         cors.push_str("access-control-expose-headers: mcp-session-id, retry-after\r\n");
     }
     cors
+}
+
+fn write_chunk(stream: &mut TcpStream, chunk: &[u8]) -> std::io::Result<()> {
+    stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes())?;
+    stream.write_all(chunk)?;
+    stream.write_all(b"\r\n")
+}
+
+/// Sends a subscription's stream as the test feeds it, until either end closes it.
+fn follow(handle: &Handle, stream: &mut TcpStream, number: usize) -> std::io::Result<()> {
+    let (mut other, watched) = (stream.try_clone()?, handle.clone());
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut other, &mut std::io::sink());
+        watched.close(number);
+    });
+    loop {
+        match handle.wait_feed(number) {
+            Feed::Chunk(chunk) => write_chunk(stream, &chunk)?,
+            Feed::End(End::Whole) => return stream.write_all(b"0\r\n\r\n"),
+            Feed::End(_) => return stream.shutdown(Shutdown::Both),
+        }
+    }
 }

@@ -140,7 +140,7 @@ cases! {
             "logging/setLevel",
             "resources/subscribe",
             "resources/unsubscribe",
-            "subscriptions/listen",
+            "subscriptions/unlisten",
             "sampling/createMessage",
             "tasks/get",
         ] {

@@ -151,11 +151,10 @@ cases! {
             "scripted"
         );
         assert_eq!(result["instructions"], "ask");
-        let expected = json!({"tools": {}, "resources": {}, "prompts": {}, "completions": {}});
-        assert_eq!(
-            result["capabilities"], expected,
-            "streams that are not carried are not advertised"
-        );
+        let expected = json!({
+            "tools": {"listChanged": true}, "resources": {"subscribe": true}, "prompts": {}, "completions": {}
+        });
+        assert_eq!(result["capabilities"], expected);
     }
 
     fn the_probe_that_finds_the_era_is_the_discovery_itself(host) {

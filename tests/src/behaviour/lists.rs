@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{GET, cases};
 use crate::authority::{Authority, error};
 use crate::run::{Answer, Run};
-use crate::target::Setup;
-use crate::wire::Message;
+use crate::target::{Setup, Who};
+use crate::wire::{LEGACY, Message};
 
 cases! {
     fn each_page_is_an_entry_of_its_own(host) {
@@ -119,12 +119,19 @@ cases! {
 
     fn what_cannot_be_carried_is_not_advertised(host) {
         let mut run = Run::open(host, Setup::new());
-        run.authority().once("server/discover", None, crate::authority::result(
-            r#"{"resultType":"complete","supportedVersions":["2026-07-28","2099-01-01"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true,"x":1},"prompts":{"listChanged":true},"logging":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"ttlMs":1,"cacheScope":"public"}"#,
+        run.authority().always("server/discover", None, crate::authority::result(
+            r#"{"resultType":"complete","supportedVersions":["2026-07-28","2099-01-01"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true,"x":1},"prompts":{"listChanged":true},"logging":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"ttlMs":0,"cacheScope":"public"}"#,
         ));
         let answer = run.ask(&Message::bare("server/discover"));
-        let expected = json!({"tools": {}, "resources": {"x": 1}, "prompts": {}, "logging": {}});
+        let changes = json!({"listChanged": true});
+        let resources = json!({"subscribe": true, "listChanged": true, "x": 1});
+        let expected = json!({"tools": changes, "resources": resources, "prompts": changes, "logging": {}});
         assert_eq!(answer.result()["capabilities"], expected);
+        let old = run.target.connect(&Who::Principal("ann"), LEGACY);
+        let init = r#""protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"a","version":"1"}"#;
+        let expected = json!({"tools": {}, "resources": {"x": 1}, "prompts": {}});
+        let initialized = run.ask_from(old, &Message::new("initialize", init));
+        assert_eq!(initialized.result()["capabilities"], expected, "the session era has no subscriptions");
         assert!(
             answer.result()["supportedVersions"]
                 .as_array()

@@ -21,7 +21,7 @@ cases! {
         let discovery = run.ask(&Message::bare("server/discover"));
         assert_eq!(
             discovery.result()["capabilities"],
-            json!({"tools": {}, "resources": {}})
+            json!({"tools": {"listChanged": true}, "resources": {"listChanged": true}})
         );
         assert_eq!(
             discovery.result()["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
@@ -60,7 +60,7 @@ cases! {
         let mut run = Run::open(host, Setup::new().alone());
         assert_eq!(
             run.ask(&Message::bare("server/discover")).result()["capabilities"],
-            json!({"tools": {}})
+            json!({"tools": {"listChanged": true}})
         );
         assert!(names(&run.ask(&Message::bare("tools/list"))).is_empty());
         run.ask(&Message::call("nothing", "{}"))

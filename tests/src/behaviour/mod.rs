@@ -9,6 +9,7 @@ mod credentials;
 mod eras;
 mod hits;
 mod keys;
+mod listen;
 mod lists;
 mod local;
 mod mirrored;
@@ -40,6 +41,7 @@ pub const ALL: &[&[Case]] = &[
     eras::CASES,
     hits::CASES,
     keys::CASES,
+    listen::CASES,
     lists::CASES,
     local::CASES,
     mirrored::CASES,

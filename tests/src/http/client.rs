@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufReader, Result, Write as _};
 use std::net::TcpStream;
 
-use super::{bad, read_body, read_head};
+use super::{bad, follow_body, read_head};
 
 /// A whole response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,20 +39,31 @@ impl Response {
                 vec![self.body.clone()]
             };
         }
-        let text = String::from_utf8_lossy(&self.body);
-        let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        data.map(|data| data.trim_start().as_bytes().to_vec())
-            .filter(|data| !data.is_empty())
-            .collect()
+        messages(&self.body)
     }
 }
 
-/// Posts to an `http` URL.
+/// The messages in an event stream, or in the beginning of one: of an unfinished event, none.
+pub fn messages(stream: &[u8]) -> Vec<Vec<u8>> {
+    let text = String::from_utf8_lossy(stream);
+    let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
+    let data = whole.lines().filter_map(|line| line.strip_prefix("data:"));
+    data.map(|data| data.trim_start().as_bytes().to_vec())
+        .filter(|data| !data.is_empty())
+        .collect()
+}
+
+/// Posts to an `http` URL; shows what came of the body after each chunk.
 ///
 /// # Errors
 /// No connection, a broken one, or no HTTP.
-pub fn post(url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Response> {
-    send("POST", url, headers, body)
+pub fn post(
+    url: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+    show: impl FnMut(&[u8]),
+) -> Result<Response> {
+    follow("POST", url, headers, body, show)
 }
 
 /// Sends any request to an `http` URL.
@@ -60,6 +71,16 @@ pub fn post(url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Resp
 /// # Errors
 /// As [`post`].
 pub fn send(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Response> {
+    follow(method, url, headers, body, |_| {})
+}
+
+fn follow(
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+    show: impl FnMut(&[u8]),
+) -> Result<Response> {
     let rest = url.strip_prefix("http://").ok_or_else(|| bad("no http URL"))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host)?;
@@ -76,7 +97,7 @@ pub fn send(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) 
     let mut reader = BufReader::new(stream);
     let head = read_head(&mut reader)?.ok_or_else(|| bad("no response"))?;
     let status = head.start.split(' ').nth(1).and_then(|word| word.parse().ok());
-    let body = read_body(&mut reader, &head.headers, true)?;
+    let body = follow_body(&mut reader, &head.headers, true, show)?;
     Ok(Response {
         status: status.ok_or_else(|| bad("no status"))?,
         headers: head.headers,

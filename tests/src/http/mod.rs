@@ -5,7 +5,7 @@ mod client;
 
 use std::io::{BufRead, Error, ErrorKind, Read, Result};
 
-pub use client::{Response, post, send};
+pub use client::{Response, messages, post, send};
 
 /// Longest line of a head, in bytes.
 const MAX_LINE_BYTES: u64 = 64 << 10;
@@ -62,6 +62,19 @@ pub fn read_body(
     headers: &[(String, String)],
     until_close: bool,
 ) -> Result<Vec<u8>> {
+    follow_body(reader, headers, until_close, |_| {})
+}
+
+/// The same, and shows what was read so far after each chunk.
+///
+/// # Errors
+/// As [`read_body`].
+pub fn follow_body(
+    reader: &mut impl BufRead,
+    headers: &[(String, String)],
+    until_close: bool,
+    mut show: impl FnMut(&[u8]),
+) -> Result<Vec<u8>> {
     let header = |name: &str| {
         headers
             .iter()
@@ -79,6 +92,7 @@ pub fn read_body(
                 return Ok(body);
             }
             take(reader, size, &mut body)?;
+            show(&body);
             read_line(reader)?;
         }
     }

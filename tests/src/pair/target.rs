@@ -38,6 +38,17 @@ impl Target for Pair {
         waiting.exchange.clone()
     }
 
+    fn heard(&mut self, pending: Pending, count: usize) -> Vec<Vec<u8>> {
+        self.run();
+        let messages = self.waiting[pending.0].exchange.messages.clone();
+        assert!(
+            messages.len() >= count,
+            "only {} messages of {count}",
+            messages.len()
+        );
+        messages
+    }
+
     fn settle(&mut self) {
         self.run();
     }

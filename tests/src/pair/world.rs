@@ -7,7 +7,7 @@ use leeward::border::{Credential, HttpRequest, LocalCall};
 use leeward::{Ctx, Failure, Input, OpId, Output, Reply};
 
 use super::{Crossing, Transcript};
-use crate::authority::{End, Handle, Plan, Seen};
+use crate::authority::{End, Feed, Handle, Plan, Seen};
 use crate::target::{Given, Local};
 use crate::wire::LEGACY;
 
@@ -15,6 +15,8 @@ struct Fetch {
     ctx: Ctx,
     chunks: VecDeque<Vec<u8>>,
     end: End,
+    /// A read of a stream that the test has not fed yet.
+    reading: Option<OpId>,
 }
 
 /// An answer that the authority holds back.
@@ -67,7 +69,13 @@ impl World {
 
     /// A context's I/O ends with it.
     pub(super) fn drop_ctx(&mut self, ctx: Ctx) {
-        self.fetches.retain(|_, fetch| fetch.ctx != ctx);
+        for (_, fetch) in self
+            .fetches
+            .extract_if(.., |_, fetch| fetch.ctx == ctx)
+            .collect::<Vec<_>>()
+        {
+            self.close(&fetch);
+        }
         self.inputs.retain(|(other, _)| *other != ctx);
         self.held.retain(|held| held.ctx != ctx);
     }
@@ -81,6 +89,9 @@ impl World {
             .collect::<Vec<_>>()
         {
             self.respond(ctx, op, plan);
+        }
+        if self.inputs.is_empty() {
+            self.follow();
         }
         self.inputs.pop_front()
     }
@@ -103,7 +114,9 @@ impl World {
             Output::Read { op, fetch } => self.read(ctx, op, fetch),
             Output::Abort { fetch } => {
                 self.aborted += 1;
-                self.fetches.remove(&fetch);
+                if let Some(fetch) = self.fetches.remove(&fetch) {
+                    self.close(&fetch);
+                }
                 self.held.retain(|held| held.op != fetch);
             }
             Output::CallLocal { op, call } => {
@@ -172,6 +185,7 @@ impl World {
                 ctx,
                 chunks: VecDeque::new(),
                 end: End::Never,
+                reading: None,
             },
         );
         if self.authority.holds(tool.as_deref()) {
@@ -201,7 +215,16 @@ impl World {
                 end,
             } => {
                 let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
-                self.fetches.insert(op, Fetch { ctx, chunks, end });
+                let reading = None;
+                self.fetches.insert(
+                    op,
+                    Fetch {
+                        ctx,
+                        chunks,
+                        end,
+                        reading,
+                    },
+                );
                 self.inputs.push_back((ctx, Input::Head { op, status, headers }));
             }
         }
@@ -215,6 +238,10 @@ impl World {
         let input = match (open.chunks.pop_front(), open.end) {
             (Some(bytes), _) => Input::Chunk { op, bytes },
             (None, End::Never) => return,
+            (None, End::Fed(_)) => {
+                open.reading = Some(op);
+                return;
+            }
             (None, End::Whole) => Input::End { op },
             (None, End::Cut) => Input::Failed {
                 op,
@@ -225,6 +252,39 @@ impl World {
             self.fetches.remove(&fetch);
         }
         self.inputs.push_back((ctx, input));
+    }
+
+    /// Answers the reads of subscriptions' streams that something was fed to.
+    fn follow(&mut self) {
+        let mut ended = Vec::new();
+        for (fetch, open) in &mut self.fetches {
+            let (End::Fed(stream), Some(op)) = (open.end, open.reading) else {
+                continue;
+            };
+            let Some(feed) = self.authority.feed(stream) else {
+                continue;
+            };
+            open.reading = None;
+            let input = match feed {
+                Feed::Chunk(bytes) => Input::Chunk { op, bytes },
+                Feed::End(End::Whole) => Input::End { op },
+                Feed::End(_) => Input::Failed {
+                    op,
+                    failure: broken(),
+                },
+            };
+            if !matches!(input, Input::Chunk { .. }) {
+                ended.push(*fetch);
+            }
+            self.inputs.push_back((open.ctx, input));
+        }
+        self.fetches.retain(|fetch, _| !ended.contains(fetch));
+    }
+
+    fn close(&mut self, fetch: &Fetch) {
+        if let End::Fed(stream) = fetch.end {
+            self.authority.close(stream);
+        }
     }
 
     fn call(&mut self, call: LocalCall) -> Result<Vec<u8>, String> {

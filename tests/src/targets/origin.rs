@@ -1,6 +1,7 @@
 //! A host that is an HTTP server, such as the worker in workerd: its program tells the origin. The suite is its
 //! agent, over HTTP of its own; nothing of it is the suite's but the configuration.
 
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use serde_json::{Map, json};
@@ -64,8 +65,15 @@ struct Replica {
     requests: Vec<Request>,
 }
 
+/// What came of a response's body so far.
+struct Body {
+    last: Vec<u8>,
+    /// Ends with the response.
+    next: mpsc::Receiver<Vec<u8>>,
+}
+
 enum Request {
-    UnderWay(JoinHandle<std::io::Result<Response>>),
+    UnderWay(JoinHandle<std::io::Result<Response>>, Body),
     Done(Exchange),
 }
 
@@ -86,9 +94,15 @@ impl Target for Replica {
             headers.push(("authorization".into(), format!("Bearer {}", token(name))));
         }
         let (url, body) = (self.url.clone(), message.bytes(revision));
-        self.requests.push(Request::UnderWay(thread::spawn(move || {
-            http::post(&url, &headers, &body)
-        })));
+        let (show, next) = mpsc::channel();
+        let last = Vec::new();
+        let post = move || {
+            http::post(&url, &headers, &body, |body| {
+                let _ = show.send(body.to_vec());
+            })
+        };
+        self.requests
+            .push(Request::UnderWay(thread::spawn(post), Body { last, next }));
         Pending(self.requests.len() - 1)
     }
 
@@ -96,7 +110,7 @@ impl Target for Replica {
         let request = &mut self.requests[pending.0];
         let exchange = match std::mem::replace(request, Request::Done(Exchange::default())) {
             Request::Done(exchange) => exchange,
-            Request::UnderWay(thread) => {
+            Request::UnderWay(thread, _) => {
                 let response = thread
                     .join()
                     .expect("it does not panic")
@@ -110,6 +124,20 @@ impl Target for Replica {
         };
         *request = Request::Done(exchange.clone());
         exchange
+    }
+
+    fn heard(&mut self, pending: Pending, count: usize) -> Vec<Vec<u8>> {
+        if let Request::UnderWay(_, body) = &mut self.requests[pending.0] {
+            loop {
+                let messages = http::messages(&body.last);
+                if messages.len() >= count {
+                    return messages;
+                }
+                let Ok(more) = body.next.recv() else { break };
+                body.last = more;
+            }
+        }
+        self.finish(pending).messages
     }
 
     fn settle(&mut self) {}

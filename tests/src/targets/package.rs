@@ -112,6 +112,16 @@ impl Target for Replica<'_> {
         exchange
     }
 
+    fn heard(&mut self, pending: Pending, count: usize) -> Vec<Vec<u8>> {
+        let n = self.number(pending);
+        let answer = self.program.must("heard", json!({"request": n, "count": count}));
+        let messages = answer["messages"].as_array().cloned().unwrap_or_default();
+        messages
+            .iter()
+            .map(|message| message.to_string().into_bytes())
+            .collect()
+    }
+
     fn settle(&mut self) {
         let idle = !self.authority.is_holding();
         self.program.must("settle", json!({"idle": idle}));

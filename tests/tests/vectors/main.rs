@@ -130,8 +130,10 @@ fn example_requests_cross_as_valid_requests() {
             let Some(method) = example["method"].as_str().filter(|_| name.ends_with("Request")) else {
                 continue;
             };
-            // What servers ask of clients never comes to a replica as a request; listening is not carried.
-            let Some(definition) = schema::request(method).filter(|definition| *definition == name) else {
+            // What servers ask of clients never comes to a replica as a request; listening has no answer.
+            let Some(definition) = schema::request(method)
+                .filter(|definition| *definition == name && method != "subscriptions/listen")
+            else {
                 continue;
             };
             let (mut host, transcript) = watched(kind);
@@ -383,6 +385,62 @@ fn example_notifications_cross_as_valid_notifications() {
             assert_eq!(answer.notifications, [example], "{}", path.display());
             drop(run);
             judge(&schemas, &transcript, &path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn example_subscriptions_cross_as_they_are() {
+    let schemas = Schemas::load();
+    let named = |kind: &str| {
+        let found = examples().into_iter().find(|(name, ..)| name == kind);
+        found.map(|(.., example)| example).expect("there is one of each")
+    };
+    let request = named("SubscriptionsListenRequest");
+    let mut all = request.clone();
+    all["params"]["notifications"] = json!({
+        "toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true,
+        "resourceSubscriptions": [named("ResourceUpdatedNotification")["params"]["uri"]],
+    });
+    for kind in KINDS {
+        for request in [&request, &all] {
+            let (mut host, transcript) = watched(kind);
+            let mut run = open(&mut host);
+            run.authority().change(|authority| {
+                authority.tells = &[
+                    "toolsListChanged",
+                    "promptsListChanged",
+                    "resourcesListChanged",
+                    "resourceSubscriptions",
+                ];
+            });
+            let pending = run.start(&message(request));
+            let mut acknowledged = named("SubscriptionsAcknowledgedNotification");
+            acknowledged["params"]["notifications"] = request["params"]["notifications"].clone();
+            let mut told = vec![acknowledged];
+            if *request == all {
+                for name in [
+                    "ToolListChanged",
+                    "PromptListChanged",
+                    "ResourceListChanged",
+                    "ResourceUpdated",
+                ] {
+                    told.push(named(&format!("{name}Notification")));
+                }
+            }
+            for note in &told[1..] {
+                let method = note["method"].as_str().expect("it has one");
+                run.authority().tell(method, &note["params"]);
+            }
+            assert_eq!(run.heard(pending, told.len()), told);
+            run.authority().end_streams();
+            let mut end = run.finish(pending).response;
+            end["result"]["_meta"]
+                .as_object_mut()
+                .map(|meta| meta.remove("dev.leeward/cache"));
+            assert_eq!(end, named("SubscriptionsListenResultResponse"));
+            drop(run);
+            judge(&schemas, &transcript, "subscriptions");
         }
     }
 }

@@ -136,6 +136,7 @@ fn stem(method: &str) -> Option<&'static str> {
         "prompts/list" => "ListPrompts",
         "prompts/get" => "GetPrompt",
         "completion/complete" => "Complete",
+        "subscriptions/listen" => "SubscriptionsListen",
         _ => return None,
     })
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod eras;
 mod failures;
+mod listen;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -74,6 +75,7 @@ impl Rig {
                 match happening {
                     Happening::Settled(flight, outcome) => self.outcomes.push((flight, outcome)),
                     Happening::Relay(_, notification) => self.relayed.push(notification),
+                    Happening::Lost(_) => self.relayed.push("lost".into()),
                 }
             }
             let Some(output) = self.desk.poll(Ctx::SHARED) else {

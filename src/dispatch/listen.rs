@@ -1,0 +1,320 @@
+//! Subscriptions (2026-07-28, Patterns, Subscriptions): a trip of its own for each, neither looked up nor joined
+//! nor stored, that lasts until either side ends it.
+//!
+//! What the authority tells makes stale what it is about, before the agent hears of it: what the agent then asks
+//! for travels. Where the authority's stream broke, news may be lost: what it kept fresh is *doubted*, which ends
+//! its freshness but not what a rule allows during an outage; and once the stream is back, the agent is told of
+//! everything it listens for, since it cannot know what it missed.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Core;
+use super::agent::Caller;
+use super::flights::Waiter;
+use super::render::{quoted, replaced};
+use super::request::Method;
+use super::settle::part_of;
+use super::trip::{Sink, TripError};
+use crate::border::{FlightId, Ticket};
+use crate::cache::Seq;
+use crate::error::{Code, Error};
+use crate::json::Members;
+use crate::limits::{MAX_LISTENS, MAX_LISTENS_PER_PRINCIPAL};
+use crate::mcp::message::Message;
+use crate::mcp::meta::push_member;
+use crate::mcp::names::META_SUBSCRIPTION;
+use crate::mcp::subscription::{ACKNOWLEDGED, Change, Filter, LISTS};
+
+/// What an agent listens for.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    asked: Filter,
+    /// What the agent was told that it will hear; `None` before.
+    honoured: Option<Filter>,
+    /// The authority's stream broke since.
+    gap: bool,
+}
+
+impl Subscription {
+    pub(super) const fn new(asked: Filter) -> Self {
+        Self {
+            asked,
+            honoured: None,
+            gap: false,
+        }
+    }
+
+    fn hears(&self, change: Change) -> bool {
+        let honoured = self.honoured.as_ref();
+        honoured.is_some_and(|honoured| honoured.wants(change))
+    }
+}
+
+/// Since when answers are stale, by the kind of change that made them so.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// The authority said so: not served at all.
+    told: [Seq; 4],
+    /// It may have said so, unheard: not served as fresh.
+    doubted: [Seq; 4],
+}
+
+impl Changes {
+    fn floor(floors: &[Seq; 4], changed: Change) -> Seq {
+        let mut pairs = Change::ALL.into_iter().zip(floors);
+        let found = pairs.find(|(change, _)| *change == changed);
+        found.map_or(Seq(0), |(_, floor)| *floor)
+    }
+}
+
+/// What makes the answers of a method stale.
+const fn told_by(method: Method) -> Option<Change> {
+    Some(match method {
+        Method::ListTools => Change::Tools,
+        Method::ListPrompts => Change::Prompts,
+        Method::ListResources | Method::ListTemplates => Change::Resources,
+        Method::ReadResource => Change::Resource,
+        _ => return None,
+    })
+}
+
+impl Core {
+    /// What started before this is stale for everybody, for answers of a method. No notification says that a
+    /// tool's answers are as they were, so each makes them stale; and one of a resource makes all reads stale, as
+    /// it may be a part of others.
+    pub(super) fn floor_of(&self, method: Method) -> Seq {
+        let told = &self.changes.told;
+        let floor = match (method, told_by(method)) {
+            (Method::CallTool, _) => told.iter().copied().max().unwrap_or_default(),
+            (_, Some(change)) => Changes::floor(told, change),
+            _ => Seq(0),
+        };
+        floor.max(self.floor)
+    }
+
+    /// What started before this is not fresh for anybody, for answers of a method.
+    pub(super) fn doubt_of(&self, method: Method) -> Seq {
+        told_by(method).map_or(Seq(0), |change| Changes::floor(&self.changes.doubted, change))
+    }
+
+    /// Takes an authority's word that something changed.
+    pub(super) fn stale(&mut self, change: Change) {
+        let seq = self.seq.advance();
+        for (known, floor) in Change::ALL.into_iter().zip(&mut self.changes.told) {
+            if known == change {
+                *floor = seq;
+            }
+        }
+    }
+
+    /// Whether there is room for another subscription.
+    pub(super) fn check_listens(&self, caller: &Caller) -> Result<(), Error> {
+        let message = if self.flights.listens() >= MAX_LISTENS {
+            "too many subscriptions are open"
+        } else if self.flights.listens_of(caller) >= MAX_LISTENS_PER_PRINCIPAL {
+            "this principal has too many subscriptions open"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Code::OverBudget, message))
+    }
+
+    /// Passes on a message of the authority's stream. True if that ended the subscription: drop its trip.
+    pub(super) fn hear(
+        &mut self,
+        id: FlightId,
+        message: &Message<'_>,
+        raw: &str,
+        sink: &mut dyn Sink,
+    ) -> bool {
+        if message.method == ACKNOWLEDGED {
+            return self.acknowledged(id, message, raw, sink);
+        }
+        let (Some(change), Some((subscription, waiter))) = (Change::of(&message.method), self.listener(id))
+        else {
+            return false;
+        };
+        let wanted = match (change, &subscription.honoured) {
+            (Change::Resource, Some(honoured)) => {
+                let uri = message.params.string("uri");
+                uri.is_some_and(|uri| honoured.names(&uri))
+            }
+            _ => subscription.hears(change),
+        };
+        if !wanted {
+            return false;
+        }
+        let part = tagged(raw, None, &waiter.to.id);
+        self.tell(id, Vec::from([part]), sink)
+    }
+
+    fn acknowledged(&mut self, id: FlightId, message: &Message<'_>, raw: &str, sink: &mut dyn Sink) -> bool {
+        let theirs = message.params.raw("notifications").map(Filter::parse);
+        let Some(Ok(theirs)) = theirs else {
+            return self.end(id, INVALID, sink);
+        };
+        let Some(subscription) = self.flights.subscription(id) else {
+            return false;
+        };
+        let honoured = theirs.within(&subscription.asked);
+        match &subscription.honoured {
+            None => {
+                let filter = honoured.to_json();
+                subscription.honoured = Some(honoured);
+                let parts = self
+                    .listener(id)
+                    .map(|(_, waiter)| tagged(raw, Some(&filter), &waiter.to.id));
+                self.tell(id, parts.into_iter().collect(), sink)
+            }
+            Some(_) if !core::mem::take(&mut subscription.gap) => false,
+            // The agent would wait for news that do not come.
+            Some(before) if before.clone().within(&honoured) != *before => self.end(id, LESS, sink),
+            Some(_) => {
+                // What was fetched in the gap was fetched unwatched.
+                self.doubt(id);
+                let parts = self.listener(id).map(|(subscription, waiter)| {
+                    let id = &*waiter.to.id;
+                    let lists = LISTS.into_iter().filter(|list| subscription.hears(*list));
+                    let uris = subscription.honoured.iter().flat_map(|honoured| &honoured.uris);
+                    lists
+                        .map(|list| news(list, None, id))
+                        .chain(uris.map(|uri| news(Change::Resource, Some(uri), id)))
+                        .collect()
+                });
+                self.tell(id, parts.unwrap_or_default(), sink)
+            }
+        }
+    }
+
+    /// The authority's stream of a subscription broke: what it kept fresh is not known to be.
+    pub fn lost(&mut self, flight: FlightId) {
+        if let Some(subscription) = self.flights.subscription(flight) {
+            subscription.gap = true;
+        }
+        self.doubt(flight);
+    }
+
+    /// Ends the freshness of what a subscription was to be told of.
+    pub(super) fn doubt(&mut self, id: FlightId) {
+        let heard = match self.listener(id) {
+            Some((subscription, _)) => Change::ALL.map(|change| subscription.hears(change)),
+            None => return,
+        };
+        let seq = self.seq.advance();
+        for (floor, heard) in self.changes.doubted.iter_mut().zip(heard) {
+            if heard {
+                *floor = seq;
+            }
+        }
+    }
+
+    /// Tells every agent that listens for it of a list that changed here. Returns the trips that ended of it:
+    /// drop them.
+    #[must_use]
+    pub fn announce(&mut self, list: Change, sink: &mut dyn Sink) -> Vec<FlightId> {
+        let mut ended = self.flights.listening();
+        ended.retain(|id| {
+            let part = self
+                .listener(*id)
+                .filter(|(subscription, _)| subscription.hears(list))
+                .map(|(_, waiter)| news(list, None, &waiter.to.id));
+            self.tell(*id, part.into_iter().collect(), sink)
+        });
+        ended
+    }
+
+    /// The host could not pass on a message that came before a response: its agent reads too slowly, or takes
+    /// none. That ends a subscription, whose agent must know that it missed something. Returns its trip: drop it.
+    pub fn dropped(&mut self, ticket: Ticket, sink: &mut dyn Sink) -> Option<FlightId> {
+        let id = self.flights.of(ticket)?;
+        self.flights.subscription(id)?;
+        self.end(id, SLOW, sink);
+        Some(id)
+    }
+
+    fn listener(&self, id: FlightId) -> Option<(&Subscription, &Waiter)> {
+        let flight = self.flights.flight(id)?;
+        Some((flight.subscription.as_ref()?, flight.waiters.first()?))
+    }
+
+    /// Sends messages to a subscription's agent. True if there was no room for one, which ended it.
+    fn tell(&mut self, id: FlightId, parts: Vec<String>, sink: &mut dyn Sink) -> bool {
+        let Some((_, waiter)) = self.listener(id) else {
+            return false;
+        };
+        let kept = parts
+            .into_iter()
+            .all(|part| sink.reply(waiter.ctx, part_of(waiter, part.into_bytes())));
+        !kept && self.end(id, SLOW, sink)
+    }
+
+    /// Ends a subscription by an error of ours.
+    fn end(&mut self, id: FlightId, (code, message): (Code, &'static str), sink: &mut dyn Sink) -> bool {
+        if let Some(flight) = self.flights.remove(id) {
+            let trip = TripError {
+                error: Error::new(code, message),
+                detail: String::new(),
+                credential: None,
+            };
+            self.failed(self.mono, flight, trip, sink);
+        }
+        true
+    }
+}
+
+const INVALID: (Code, &str) = (
+    Code::AuthorityInvalid,
+    "the authority's acknowledgement of a subscription is not valid",
+);
+const LESS: (Code, &str) = (
+    Code::AuthorityInvalid,
+    "the authority no longer tells all that it had agreed to",
+);
+const SLOW: (Code, &str) = (
+    Code::OverBudget,
+    "the agent did not take the messages of its subscription",
+);
+
+/// The members of a raw object, without its braces; none of what is no object.
+fn inside(raw: Option<&str>) -> &str {
+    raw.and_then(|raw| raw.trim().strip_prefix('{')?.strip_suffix('}'))
+        .unwrap_or_default()
+}
+
+/// A notification of the authority's under the agent's own id (raw); `filter`: what takes the place of its
+/// `notifications`. All else is as it was.
+fn tagged(raw: &str, filter: Option<&str>, id: &str) -> String {
+    let message = Members::parse(raw).unwrap_or_default();
+    let params = message.raw("params");
+    let meta = params
+        .and_then(Members::parse)
+        .and_then(|params| params.raw("_meta"));
+    let meta = replaced(inside(meta), META_SUBSCRIPTION, id);
+    let mut params = replaced(inside(params), "_meta", &format!("{{{meta}}}"));
+    if let Some(filter) = filter {
+        params = replaced(&params, "notifications", filter);
+    }
+    format!(
+        "{{{}}}",
+        replaced(inside(Some(raw)), "params", &format!("{{{params}}}"))
+    )
+}
+
+/// A notification of ours.
+fn news(change: Change, uri: Option<&str>, id: &str) -> String {
+    let mut params = String::new();
+    if let Some(uri) = uri {
+        push_member(&mut params, "uri", &quoted(uri));
+    }
+    push_member(
+        &mut params,
+        "_meta",
+        &format!(r#"{{"{META_SUBSCRIPTION}":{id}}}"#),
+    );
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"{}","params":{{{params}}}}}"#,
+        change.method()
+    )
+}

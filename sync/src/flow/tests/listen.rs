@@ -1,0 +1,257 @@
+//! Subscriptions: their stream is opened, followed, and opened again.
+
+use super::*;
+use crate::limits::{RECONNECT_FIRST, RECONNECT_MOST, STEADY};
+use crate::testing::End;
+
+const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+const CHANGED: &str = "notifications/tools/list_changed";
+
+type Turn = fn(&Seen) -> Say;
+
+fn listen() -> Forward {
+    Forward {
+        method: "subscriptions/listen".into(),
+        name: None,
+        params: r#""notifications":{"toolsListChanged":true}"#.into(),
+        ..read()
+    }
+}
+
+fn told(method: &str) -> Value {
+    json!({"jsonrpc": "2.0", "method": method, "params": {"notifications": {"toolsListChanged": true}}})
+}
+
+fn end(seen: &Seen) -> Value {
+    json!({"jsonrpc": "2.0", "id": seen.id, "result": {"resultType": "complete", "_meta": {}}})
+}
+
+/// Answers the listens one after the other; the last answer is given again and again.
+fn streams<const N: usize>(answers: [Turn; N]) -> impl FnMut(&Seen) -> Say + Send + 'static {
+    let mut nth = 0;
+    modern(move |seen| {
+        assert_eq!(seen.header("mcp-method"), Some("subscriptions/listen"));
+        assert_eq!(seen.params["notifications"], json!({"toolsListChanged": true}));
+        let answer = answers[nth.min(answers.len() - 1)];
+        nth += 1;
+        answer(seen)
+    })
+}
+
+impl Rig {
+    /// What was relayed since the last time: methods, and `lost`.
+    fn heard(&mut self) -> Vec<String> {
+        let name = |text: String| match serde_json::from_str::<Value>(&text) {
+            Ok(message) => message["method"]
+                .as_str()
+                .unwrap()
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .into(),
+            Err(_) => text,
+        };
+        self.relayed.drain(..).map(name).collect()
+    }
+
+    /// Goes on to the next timer; returns how long that took.
+    fn wait(&mut self) -> Millis {
+        let at = self.executor.timeout(Ctx::SHARED).expect("a timer");
+        let waited = at.since(self.now);
+        self.now = at;
+        self.executor.fire(at);
+        self.pump();
+        waited
+    }
+}
+
+#[test]
+fn follows_the_stream_to_its_end_which_no_timeout_is() {
+    let mut rig = Rig::new(streams([|_: &Seen| {
+        Say::events(&[told(ACKNOWLEDGED), told(CHANGED)], End::Hangs)
+    }]));
+    rig.upstream.max_bytes = 300;
+    rig.start(listen());
+    rig.pump();
+    assert_eq!(rig.heard(), ["acknowledged", "list_changed"]);
+    while rig.executor.timeout(Ctx::SHARED).is_some() {
+        rig.wait();
+    }
+    assert!(rig.now >= TIMEOUT && rig.outcomes.is_empty());
+    assert_eq!((rig.host.open(), rig.host.seen.len()), (1, 2));
+}
+
+#[test]
+fn ends_with_the_authoritys_result() {
+    let mut rig = Rig::new(streams([|seen: &Seen| {
+        Say::events(&[told(ACKNOWLEDGED), end(seen)], End::Hangs)
+    }]));
+    let outcome = rig.call(listen());
+    assert_eq!(result_of(outcome)["resultType"], "complete");
+    assert_eq!(rig.host.aborted.len(), 1, "nothing more is read");
+}
+
+#[test]
+fn what_keeps_the_first_stream_from_opening_is_the_answer() {
+    let first: [(Turn, Code); 6] = [
+        (|_| Say::lost(true), Code::AuthorityUnreachable),
+        (|_| Say::never(), Code::AuthorityTimeout),
+        (|_| Say::events(&[], End::Hangs), Code::AuthorityTimeout),
+        (
+            |_| Say::events(&[told(CHANGED)], End::Broken),
+            Code::AuthorityUnreachable,
+        ),
+        (|_| Say::empty(401), Code::AuthorityAuthRequired),
+        (
+            |_| Say::body(503, "text/plain", "", End::Whole),
+            Code::AuthorityUnreachable,
+        ),
+    ];
+    for (answer, code) in first {
+        let mut rig = Rig::new(streams([answer]));
+        assert_eq!(rig.code(listen()), code);
+        assert_eq!(rig.host.seen.len(), 2, "no second attempt");
+        assert!(!rig.heard().contains(&"lost".into()));
+    }
+    let mut rig = Rig::new(modern(|seen| seen.refusal(404, -32601)));
+    assert_eq!(error_of(rig.call(listen())), -32601);
+    let mut rig = Rig::new(legacy(|_| panic!("nothing is asked for within a session")));
+    let error = rig.call(listen()).unwrap_err().error;
+    assert!(error.code == Code::MethodNotFound && error.message.contains("session"));
+}
+
+#[test]
+fn opens_a_broken_stream_again_after_a_pause_that_grows() {
+    let breaks: [Turn; 2] = [
+        |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Broken),
+        |_: &Seen| Say::lost(true),
+    ];
+    let mut rig = Rig::new(streams(breaks));
+    rig.start(listen());
+    rig.pump();
+    assert_eq!(rig.heard(), ["acknowledged", "lost"]);
+    let mut pauses = Vec::new();
+    while pauses.len() < 40 {
+        let before = rig.host.seen.len();
+        let mut pause = Millis(0);
+        while rig.host.seen.len() == before {
+            pause = pause + rig.wait();
+        }
+        pauses.push(pause);
+    }
+    assert!(
+        rig.heard().is_empty() && rig.outcomes.is_empty(),
+        "one break is one"
+    );
+    assert!(pauses[0] <= RECONNECT_FIRST, "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= RECONNECT_MOST), "{pauses:?}");
+    assert!(
+        pauses.iter().any(|pause| pause.0 > RECONNECT_MOST.0 / 4),
+        "{pauses:?}"
+    );
+    let mut distinct = pauses.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert!(distinct.len() > 30, "drawn at random: {pauses:?}");
+    let ids: Vec<&Value> = rig.host.seen.iter().map(|seen| &seen.id).collect();
+    assert!(
+        ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id)),
+        "{ids:?}"
+    );
+}
+
+#[test]
+fn pauses_begin_anew_after_a_stream_that_lasted() {
+    let answers: [Turn; 9] = [
+        |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Broken),
+        |_: &Seen| Say::lost(true),
+        |_: &Seen| Say::lost(true),
+        |_: &Seen| Say::lost(true),
+        |_: &Seen| Say::lost(true),
+        |_: &Seen| Say::lost(true),
+        |_: &Seen| Say::never(),
+        |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Broken),
+        |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Hangs),
+    ];
+    let mut rig = Rig::new(streams(answers));
+    rig.upstream.timeout = STEADY + STEADY;
+    rig.start(listen());
+    rig.pump();
+    // The one that never answers outlasts what counts as steady.
+    while rig.host.seen.len() < 8 {
+        rig.wait();
+    }
+    rig.heard();
+    let mut after = Millis(0);
+    while rig.host.seen.len() < 9 {
+        after = after + rig.wait();
+    }
+    assert!(after <= rig.upstream.timeout + RECONNECT_FIRST, "{after:?}");
+    assert_eq!(rig.heard(), ["acknowledged", "lost"]);
+    while rig.host.seen.len() < 10 {
+        rig.wait();
+    }
+    assert_eq!(rig.heard(), ["acknowledged"]);
+}
+
+#[test]
+fn a_refusal_to_open_it_again_ends_it() {
+    let refusals: [(Turn, Option<Code>); 4] = [
+        (|seen| seen.refusal(200, -32603), None),
+        (|_| Say::empty(401), Some(Code::AuthorityAuthRequired)),
+        (
+            |_| Say::body(200, "text/html", "<html>", End::Whole),
+            Some(Code::AuthorityInvalid),
+        ),
+        (
+            |_| Say::events(&[json!("x".repeat(5000))], End::Hangs),
+            Some(Code::AuthorityInvalid),
+        ),
+    ];
+    for (refusal, code) in refusals {
+        let mut rig = Rig::new(streams([
+            |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Whole),
+            refusal,
+        ]));
+        let outcome = rig.call(listen());
+        match code {
+            Some(code) => assert_eq!(outcome.unwrap_err().error.code, code),
+            None => assert_eq!(error_of(outcome), -32603),
+        }
+        assert_eq!(rig.heard(), ["acknowledged", "lost"]);
+    }
+}
+
+#[test]
+fn waits_as_long_as_the_authority_asks() {
+    let mut rig = Rig::new(streams([
+        |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Broken),
+        |_: &Seen| Say::empty(429).with("retry-after", "300"),
+        |seen: &Seen| seen.refusal(200, -32603),
+    ]));
+    error_of(rig.call(listen()));
+    assert!(rig.now >= Millis(300_000), "{:?}", rig.now);
+}
+
+#[test]
+fn dropping_it_aborts_the_stream() {
+    let mut rig = Rig::new(streams([|_: &Seen| {
+        Say::events(&[told(ACKNOWLEDGED)], End::Hangs)
+    }]));
+    let task = rig.start(listen());
+    rig.pump();
+    rig.executor.cancel(task, &mut rig.link, &mut rig.desk);
+    rig.pump();
+    assert_eq!((rig.host.open(), rig.host.aborted.len()), (0, 1));
+    assert_eq!(rig.executor.timeout(Ctx::SHARED), None);
+}
+
+#[test]
+fn without_an_authority_it_is_acknowledged_here() {
+    let mut rig = Rig::new(|_| panic!("nobody to ask"));
+    rig.upstream.url = None;
+    rig.start(listen());
+    rig.run();
+    assert_eq!(rig.heard(), ["acknowledged"]);
+    assert!(rig.outcomes.is_empty());
+}
