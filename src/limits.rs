@@ -26,6 +26,8 @@ pub const MAX_RULES: usize = 1024;
 pub const MAX_LOCAL: usize = 1024;
 /// Most resources named by one `subscriptions/listen`.
 pub const MAX_SUBSCRIBED: usize = 256;
+/// Largest `subscriptions/listen`, in bytes: it is kept as long as its subscription.
+pub const MAX_LISTEN_BYTES: usize = 64 << 10;
 /// Most subscriptions open at once. They count neither as trips nor as waiting requests.
 pub const MAX_LISTENS: usize = 1024;
 /// Most subscriptions of one principal.

@@ -2,7 +2,8 @@
 //! still valid.
 //!
 //! *Validity.* Every trip gets a number from one ascending sequence when it starts, and its entry keeps it.
-//! An invalidation takes the next number and raises a *floor* to it: the whole replica's, or one partition's.
+//! An invalidation takes the next number and raises a *floor* to it: the whole replica's, one partition's, or
+//! that of a kind of answers.
 //! What started below a floor is stale, whether it was stored before the invalidation or arrives after it. So
 //! invalidation is one assignment, and an answer that was under way cannot undo it.
 

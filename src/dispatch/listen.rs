@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Core;
-use super::agent::Caller;
+use super::agent::Request;
 use super::flights::Waiter;
 use super::render::{quoted, replaced};
 use super::request::Method;
@@ -21,7 +21,7 @@ use crate::border::{FlightId, Ticket};
 use crate::cache::Seq;
 use crate::error::{Code, Error};
 use crate::json::Members;
-use crate::limits::{MAX_LISTENS, MAX_LISTENS_PER_PRINCIPAL};
+use crate::limits::{MAX_LISTEN_BYTES, MAX_LISTENS, MAX_LISTENS_PER_PRINCIPAL};
 use crate::mcp::message::Message;
 use crate::mcp::meta::push_member;
 use crate::mcp::names::META_SUBSCRIPTION;
@@ -61,12 +61,8 @@ pub(super) struct Changes {
     doubted: [Seq; 4],
 }
 
-impl Changes {
-    fn floor(floors: &[Seq; 4], changed: Change) -> Seq {
-        let mut pairs = Change::ALL.into_iter().zip(floors);
-        let found = pairs.find(|(change, _)| *change == changed);
-        found.map_or(Seq(0), |(_, floor)| *floor)
-    }
+fn floor(floors: &[Seq; 4], change: Change) -> Seq {
+    floors.get(change as usize).copied().unwrap_or_default()
 }
 
 /// What makes the answers of a method stale.
@@ -88,7 +84,7 @@ impl Core {
         let told = &self.changes.told;
         let floor = match (method, told_by(method)) {
             (Method::CallTool, _) => told.iter().copied().max().unwrap_or_default(),
-            (_, Some(change)) => Changes::floor(told, change),
+            (_, Some(change)) => floor(told, change),
             _ => Seq(0),
         };
         floor.max(self.floor)
@@ -96,24 +92,26 @@ impl Core {
 
     /// What started before this is not fresh for anybody, for answers of a method.
     pub(super) fn doubt_of(&self, method: Method) -> Seq {
-        told_by(method).map_or(Seq(0), |change| Changes::floor(&self.changes.doubted, change))
+        told_by(method).map_or(Seq(0), |change| floor(&self.changes.doubted, change))
     }
 
     /// Takes an authority's word that something changed.
     pub(super) fn stale(&mut self, change: Change) {
         let seq = self.seq.advance();
-        for (known, floor) in Change::ALL.into_iter().zip(&mut self.changes.told) {
-            if known == change {
-                *floor = seq;
-            }
+        if let Some(floor) = self.changes.told.get_mut(change as usize) {
+            *floor = seq;
         }
     }
 
     /// Whether there is room for another subscription.
-    pub(super) fn check_listens(&self, caller: &Caller) -> Result<(), Error> {
+    pub(super) fn check_listens(&self, request: &Request<'_>) -> Result<(), Error> {
+        if request.message.len() > MAX_LISTEN_BYTES {
+            let message = "a subscriptions/listen is larger than 65,536 bytes";
+            return Err(Error::new(Code::TooLarge, message));
+        }
         let message = if self.flights.listens() >= MAX_LISTENS {
             "too many subscriptions are open"
-        } else if self.flights.listens_of(caller) >= MAX_LISTENS_PER_PRINCIPAL {
+        } else if self.flights.listens_of(request.caller) >= MAX_LISTENS_PER_PRINCIPAL {
             "this principal has too many subscriptions open"
         } else {
             return Ok(());
@@ -158,7 +156,8 @@ impl Core {
         let Some(subscription) = self.flights.subscription(id) else {
             return false;
         };
-        let honoured = theirs.within(&subscription.asked);
+        let mut honoured = theirs;
+        honoured.limit(&subscription.asked);
         match &subscription.honoured {
             None => {
                 let filter = honoured.to_json();
@@ -170,20 +169,21 @@ impl Core {
             }
             Some(_) if !core::mem::take(&mut subscription.gap) => false,
             // The agent would wait for news that do not come.
-            Some(before) if before.clone().within(&honoured) != *before => self.end(id, LESS, sink),
+            Some(before) if !honoured.covers(before) => self.end(id, LESS, sink),
             Some(_) => {
                 // What was fetched in the gap was fetched unwatched.
                 self.doubt(id);
-                let parts = self.listener(id).map(|(subscription, waiter)| {
+                let mut parts = Vec::new();
+                if let Some((Some(honoured), waiter)) = self.listener(id).map(|(it, to)| (&it.honoured, to)) {
                     let id = &*waiter.to.id;
-                    let lists = LISTS.into_iter().filter(|list| subscription.hears(*list));
-                    let uris = subscription.honoured.iter().flat_map(|honoured| &honoured.uris);
-                    lists
-                        .map(|list| news(list, None, id))
-                        .chain(uris.map(|uri| news(Change::Resource, Some(uri), id)))
-                        .collect()
-                });
-                self.tell(id, parts.unwrap_or_default(), sink)
+                    for list in LISTS.iter().filter(|list| honoured.wants(**list)) {
+                        parts.push(news(*list, None, id));
+                    }
+                    for uri in honoured.uris() {
+                        parts.push(news(Change::Resource, Some(uri), id));
+                    }
+                }
+                self.tell(id, parts, sink)
             }
         }
     }
@@ -198,13 +198,14 @@ impl Core {
 
     /// Ends the freshness of what a subscription was to be told of.
     pub(super) fn doubt(&mut self, id: FlightId) {
-        let heard = match self.listener(id) {
-            Some((subscription, _)) => Change::ALL.map(|change| subscription.hears(change)),
-            None => return,
+        let Some(subscription) = self.flights.subscription(id) else {
+            return;
         };
         let seq = self.seq.advance();
-        for (floor, heard) in self.changes.doubted.iter_mut().zip(heard) {
-            if heard {
+        for change in &Change::ALL {
+            if let Some(floor) = self.changes.doubted.get_mut(*change as usize)
+                && subscription.hears(*change)
+            {
                 *floor = seq;
             }
         }

@@ -357,7 +357,7 @@ impl Core {
         prior: State,
     ) -> Result<Step, Error> {
         if errand.asked.filter.is_some() {
-            self.check_listens(errand.request.caller)?;
+            self.check_listens(errand.request)?;
         } else {
             self.check_waiters()?;
         }

@@ -1,7 +1,5 @@
 //! What an agent may ask to be told of (2026-07-28, Patterns, Subscriptions).
 
-use alloc::borrow::Cow;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -47,7 +45,11 @@ impl Change {
     /// The change that a notification tells of.
     #[must_use]
     pub fn of(method: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|change| change.method() == method)
+        Self::ALL.iter().copied().find(|change| change.method() == method)
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
     }
 
     const fn member(self) -> &'static str {
@@ -60,17 +62,17 @@ impl Change {
     }
 }
 
+/// The kinds of which there is one list each.
+pub const LISTS: [Change; 3] = [Change::Tools, Change::Prompts, Change::Resources];
+
 /// A `SubscriptionFilter`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Tools, prompts, resources.
-    lists: [bool; 3],
+    /// A bit per kind.
+    kinds: u8,
     /// At most [`MAX_SUBSCRIBED`], no two alike.
-    pub uris: Vec<String>,
+    uris: Vec<String>,
 }
-
-/// The kinds of which there is one list each.
-pub const LISTS: [Change; 3] = [Change::Tools, Change::Prompts, Change::Resources];
 
 impl Filter {
     /// Reads a raw filter. Members that this revision does not know are left out.
@@ -79,69 +81,57 @@ impl Filter {
     /// `invalid_params` if it is no object, has repeated members, a member of the wrong type, or more than
     /// [`MAX_SUBSCRIBED`] resources.
     pub fn parse(raw: &str) -> Result<Self, Error> {
-        let invalid = |message: Cow<'static, str>| Error::new(Code::InvalidParams, message);
+        let wrong = || Error::new(Code::InvalidParams, WRONG);
         let members = Members::parse(raw)
             .filter(|members| !members.has_duplicates())
-            .ok_or_else(|| {
-                invalid("params.notifications must be an object without repeated members".into())
-            })?;
+            .ok_or_else(wrong)?;
         let mut filter = Self::default();
-        for (wanted, change) in filter.lists.iter_mut().zip(LISTS) {
-            *wanted = match members.raw(change.member()) {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(_) => {
-                    let member = change.member();
-                    return Err(invalid(
-                        format!("params.notifications.{member} must be a boolean").into(),
-                    ));
-                }
-            };
+        for list in &LISTS {
+            match members.raw(list.member()) {
+                None | Some("false") => {}
+                Some("true") => filter.kinds |= list.bit(),
+                Some(_) => return Err(wrong()),
+            }
         }
-        let Some(raw) = members.raw(RESOURCES) else {
-            return Ok(filter);
-        };
-        let wrong = || {
-            let text = format!(
-                "params.notifications.{RESOURCES} must have at most {MAX_SUBSCRIBED} URIs of 1 to {MAX_NAME_BYTES} bytes"
-            );
-            invalid(text.into())
-        };
-        for raw in json::elements(raw).ok_or_else(wrong)? {
-            let uri = json::string(raw)
-                .filter(|uri| !uri.is_empty() && uri.len() <= MAX_NAME_BYTES)
-                .ok_or_else(wrong)?;
+        for raw in json::elements(members.raw(RESOURCES).unwrap_or("[]")).ok_or_else(wrong)? {
+            let uri = json::string(raw).ok_or_else(wrong)?;
             if filter.uris.iter().any(|known| *known == uri) {
                 continue;
             }
-            if filter.uris.len() == MAX_SUBSCRIBED {
+            if uri.is_empty() || uri.len() > MAX_NAME_BYTES || filter.uris.len() == MAX_SUBSCRIBED {
                 return Err(wrong());
             }
+            filter.kinds |= Change::Resource.bit();
             filter.uris.push(uri.into_owned());
         }
         Ok(filter)
     }
 
-    /// What both ask for.
-    #[must_use]
-    pub fn within(mut self, other: &Self) -> Self {
-        for (wanted, also) in self.lists.iter_mut().zip(other.lists) {
-            *wanted &= also;
-        }
+    /// Leaves what another asks for too.
+    pub fn limit(&mut self, other: &Self) {
         self.uris.retain(|uri| other.uris.contains(uri));
-        self
+        self.kinds &= other.kinds;
+        if self.uris.is_empty() {
+            self.kinds &= !Change::Resource.bit();
+        }
+    }
+
+    /// Whether it asks for all that another asks for.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.kinds & !self.kinds == 0 && other.uris.iter().all(|uri| self.uris.contains(uri))
     }
 
     /// Whether it asks for a kind of change at all.
     #[must_use]
-    pub fn wants(&self, change: Change) -> bool {
-        match change {
-            Change::Resource => !self.uris.is_empty(),
-            list => LISTS
-                .iter()
-                .zip(self.lists)
-                .any(|(known, wanted)| *known == list && wanted),
-        }
+    pub const fn wants(&self, change: Change) -> bool {
+        self.kinds & change.bit() != 0
+    }
+
+    /// The resources that it names.
+    #[must_use]
+    pub fn uris(&self) -> &[String] {
+        &self.uris
     }
 
     /// Whether it asks for news of this resource: one that it names, or a part of one (2026-07-28, Schema,
@@ -159,8 +149,8 @@ impl Filter {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::new();
-        for change in LISTS.into_iter().filter(|change| self.wants(*change)) {
-            push_member(&mut out, change.member(), "true");
+        for list in LISTS.iter().filter(|list| self.wants(**list)) {
+            push_member(&mut out, list.member(), "true");
         }
         if !self.uris.is_empty() {
             let mut list = String::from("[");
@@ -173,12 +163,18 @@ impl Filter {
             list.push(']');
             push_member(&mut out, RESOURCES, &list);
         }
-        format!("{{{out}}}")
+        out.insert(0, '{');
+        out.push('}');
+        out
     }
 }
 
+const WRONG: &str = "params.notifications must be an object of booleans, and resourceSubscriptions in it at most 256 URIs of 1 to 8192 bytes, no member twice";
+
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     fn parse(raw: &str) -> Filter {
@@ -197,14 +193,21 @@ mod tests {
         assert_eq!(parse(&filter.to_json()), filter);
         assert_eq!(parse("{}").to_json(), "{}");
         assert_eq!(parse(r#"{"resourceSubscriptions":[]}"#).to_json(), "{}");
-        let both = filter.within(&parse(
+        let other = parse(
             r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:1","c:"]}"#,
-        ));
+        );
+        let mut both = filter.clone();
+        both.limit(&other);
+        assert!(
+            other.covers(&both) && filter.covers(&both) && !both.covers(&filter) && !other.covers(&filter)
+        );
         assert_eq!(
             both.to_json(),
             r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1"]}"#
         );
         assert!(both.wants(Change::Tools) && both.wants(Change::Resource) && !both.wants(Change::Prompts));
+        both.limit(&parse(r#"{"toolsListChanged":true}"#));
+        assert!(!both.wants(Change::Resource));
     }
 
     #[test]
@@ -213,7 +216,7 @@ mod tests {
             let uris: Vec<String> = (0..count).map(|n| format!("\"a:{n}\"")).collect();
             format!(r#"{{"resourceSubscriptions":[{}]}}"#, uris.join(","))
         };
-        assert_eq!(parse(&many(MAX_SUBSCRIBED)).uris.len(), MAX_SUBSCRIBED);
+        assert_eq!(parse(&many(MAX_SUBSCRIBED)).uris().len(), MAX_SUBSCRIBED);
         let long = format!(
             r#"{{"resourceSubscriptions":["{}"]}}"#,
             "x".repeat(MAX_NAME_BYTES + 1)

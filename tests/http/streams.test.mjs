@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { callResult, gate, openEvents, sendJson, startAuthority } from "./support/authority.mjs";
-import { messages, openPost, post, toolCall } from "./support/client.mjs";
+import { messages, modern, openPost, post, toolCall } from "./support/client.mjs";
 import { startHosts, TOKENS } from "./support/hosts.mjs";
 
 const TOKEN = { progressToken: "mine-1" };
@@ -180,4 +180,68 @@ test("an answer over its limit is cut off there", async () => {
   const answer = await post(hosts.main, toolCall("get_endless"));
   assert.equal(answer.json.error.data.code, "authority_invalid", answer.text);
   await (await authority.arrival("get_endless")).closed;
+});
+
+const SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId";
+const CHANGED = "notifications/tools/list_changed";
+const listen = () => modern("subscriptions/listen", { notifications: { toolsListChanged: true } });
+
+/** Acknowledges the next subscription; gives its call at the authority and what sends more on its stream. */
+function scriptListen() {
+  const { passed, open } = gate();
+  authority.script("subscriptions/listen", (call) => {
+    const { id, params } = call.message;
+    const send = openEvents(call.response);
+    const tell = (method, more) =>
+      send({ jsonrpc: "2.0", method, params: { ...more, _meta: { [SUBSCRIPTION]: id } } });
+    tell("notifications/subscriptions/acknowledged", { notifications: params.notifications });
+    open({ ...call, tell });
+  });
+  return passed;
+}
+
+test("a subscription goes out as it is heard, and ends at the authority with its client", async () => {
+  const arrived = scriptListen();
+  const request = listen();
+  const exchange = openPost(workers.main, request);
+  const response = await exchange.response;
+  assert.equal(response.headers["content-type"], "text/event-stream");
+  const parts = messages(response);
+  const upstream = await arrived;
+  for (const method of ["notifications/subscriptions/acknowledged", CHANGED]) {
+    if (method === CHANGED) upstream.tell(method);
+    const { value } = await parts.next();
+    assert.deepEqual([value.method, value.params._meta[SUBSCRIPTION]], [method, request.id]);
+  }
+  exchange.leave();
+  await assert.rejects(async () => {
+    for await (const _ of parts);
+  });
+  await upstream.closed;
+});
+
+test("a client too slow for its subscription is told that it ends", async () => {
+  const arrived = scriptListen();
+  const { response } = openPost(workers.main, listen());
+  const { tell, closed, response: stream } = await arrived;
+  const slow = await response;
+  // As much as it takes: sockets on the way hold some of it, and nobody reads.
+  const padding = "x".repeat(32_768);
+  const more = () => {
+    while (!stream.destroyed && tell(CHANGED, { padding }));
+  };
+  stream.on("drain", more);
+  more();
+  await closed;
+  let last;
+  for await (const message of messages(slow)) last = message;
+  assert.equal(last.error?.data.code, "over_budget");
+});
+
+test("a client of JSON only cannot subscribe", async () => {
+  const arrived = scriptListen();
+  const { headers, body } = listen();
+  const answer = await post(workers.main, { headers: { ...headers, accept: "application/json" }, body });
+  assert.equal(answer.json.error.data.code, "over_budget");
+  await (await arrived).closed;
 });

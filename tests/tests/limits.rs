@@ -216,6 +216,38 @@ fn max_outputs() {
 }
 
 /// Also IDS_PER_TRIP: the authority complains when an id comes again, and no trip is longer than this one.
+/// Of a subscription nothing is dropped in silence.
+#[test]
+fn max_outputs_of_a_subscription() {
+    for (notes, ends) in [(MAX_OUTPUTS / 2, false), (MAX_OUTPUTS + 1, true)] {
+        let (mut pair, ann) = open(Kind::InProcess, Setup::new());
+        let listen = Message::new(
+            "subscriptions/listen",
+            r#""notifications":{"toolsListChanged":true}"#,
+        );
+        pair.authority().once(
+            "subscriptions/listen",
+            None,
+            Box::new(move |_| {
+                let acknowledged = json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
+                    "params": {"notifications": {"toolsListChanged": true}}});
+                let note = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
+                let all = std::iter::once(&acknowledged).chain(std::iter::repeat_n(&note, notes));
+                let all = Plan::events(all.map(Value::to_string)).ending(End::Never);
+                all.in_pieces(usize::MAX)
+            }),
+        );
+        let pending = pair.start(ann, &listen);
+        assert_eq!(pair.is_answered(pending), ends);
+        if ends {
+            finish(&mut pair, pending).fails(Code::OverBudget);
+            assert_eq!(pair.open_fetches(), 0, "the stream is closed");
+        } else {
+            assert_eq!(pair.heard(pending, 0).len(), notes + 1);
+        }
+    }
+}
+
 #[test]
 fn max_pages() {
     let tool = r#"{"name":"get_in","inputSchema":{"type":"object","properties":{"a":{"type":"string","x-mcp-header":"A"}}}}"#;

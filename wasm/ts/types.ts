@@ -59,7 +59,10 @@ export interface Limits {
   maxWaiters?: number | undefined;
   /** Most principals remembered at once, 1 to 1,048,576; the least recently used is forgotten. Default 1024. */
   maxPartitions?: number | undefined;
-  /** Hard end of one trip, in milliseconds, 1 to 3,600,000. Default 60,000. */
+  /**
+   * Hard end of one trip, in milliseconds, 1 to 3,600,000; of a subscription, only until it is acknowledged.
+   * Default 60,000.
+   */
   requestTimeoutMs?: number | undefined;
 }
 

@@ -177,6 +177,7 @@ fn conformance(workspace: &Workspace, log: &Path) -> Result<Tally> {
     // was stored stale.
     let policy = json!([
         { "tool": "test_tool_with_progress", "rule": "live" },
+        { "tool": "test_trigger_*", "rule": "live" },
         { "tool": "test_*", "rule": "cache; max-age=60" },
         { "tool": "*", "rule": "live" },
     ]);

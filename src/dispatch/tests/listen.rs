@@ -1,7 +1,7 @@
 //! Subscriptions: what is heard, by whom, and what it makes stale.
 
 use super::*;
-use crate::limits::{MAX_LISTENS, MAX_LISTENS_PER_PRINCIPAL};
+use crate::limits::{MAX_LISTEN_BYTES, MAX_LISTENS, MAX_LISTENS_PER_PRINCIPAL};
 use crate::mcp::subscription::Change;
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
@@ -391,7 +391,16 @@ fn subscriptions_have_limits_of_their_own() {
     );
     assert_eq!(bench.core.stats().subscriptions as usize, MAX_LISTENS);
     bench.settle(first, done(""));
-    bench.starts(&bob(), 1, &listen("1", ALL));
+    let padded = |bytes: usize| {
+        let bare = listen("1", ALL);
+        bare.replace(
+            META,
+            &format!(r#""x":"{}",{META}"#, "x".repeat(bytes - bare.len() - 7)),
+        )
+    };
+    let (step, out) = bench.ask(&bob(), 1, &padded(MAX_LISTEN_BYTES + 1));
+    assert!(matches!(step.served, Served::Reply { status: 413, .. }) && out.contains("too_large"));
+    bench.starts(&bob(), 1, &padded(MAX_LISTEN_BYTES));
 }
 
 #[test]

@@ -17,8 +17,9 @@ use leeward::mcp::{headers, names};
 
 use super::http::{Received, Rules, exchange, post};
 use super::learn::{Learned, learn};
+use super::listen::Listening;
 use super::message::Response;
-use super::{Secret, Trip, Upstream, era, grant, message, session, within};
+use super::{Secret, Trip, Upstream, era, grant, message, session, unless, within};
 use crate::exec::{Io, Outcome, Sent};
 use crate::link::{Era, Key};
 use crate::trouble::Trouble;
@@ -26,32 +27,50 @@ use crate::trouble::Trouble;
 /// The discovery of an authority without one: any of the three may turn out empty.
 const UNDISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{},"prompts":{}},"ttlMs":0,"cacheScope":"private"}"#;
 
-/// The trip, ended by its timeout at the latest.
+/// The trip, ended by its timeout at the latest; a subscription, ended by either side.
 pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> Outcome {
-    let timer = io.timer(upstream.timeout);
-    let mut identity = None;
-    let outcome = within(timer, async {
-        if upstream.url.is_none() {
-            return Err(Trouble::unconfigured());
-        }
-        let credential = grant(&mut io, &upstream, &forward).await?;
-        identity = Some(credential.identity.clone());
-        let mut trip = Trip {
-            io: &mut io,
-            upstream: &upstream,
-            forward: &forward,
-            sent: &sent,
-            open: None,
-            credential,
+    let mut listening = Listening::of(&mut io, &upstream, &forward).await;
+    loop {
+        let open = Sent::default();
+        let steady = match &mut listening {
+            Some(listening) => Some(listening.begin(&mut io, &upstream).await),
+            None => None,
         };
-        trip.run().await
-    })
-    .await;
-    let outcome = outcome.unwrap_or_else(|| Err(Trouble::timeout()));
-    outcome.map_err(|trouble| TripError {
-        credential: identity,
-        ..trouble.into_error(forward.write && sent.is_set())
-    })
+        let timer = io.timer(upstream.timeout);
+        let mut identity = None;
+        let outcome = unless(timer, &open, async {
+            if upstream.url.is_none() {
+                return Err(Trouble::unconfigured());
+            }
+            let credential = grant(&mut io, &upstream, &forward).await?;
+            identity = Some(credential.identity.clone());
+            let mut trip = Trip {
+                io: &mut io,
+                upstream: &upstream,
+                forward: &forward,
+                sent: &sent,
+                open: steady.as_ref().map(|_| &open),
+                credential,
+            };
+            trip.run().await
+        })
+        .await;
+        let mut outcome = outcome.unwrap_or_else(|| Err(Trouble::timeout()));
+        if let (Some(listening), Some(steady)) = (&mut listening, steady) {
+            identity = None;
+            outcome = match outcome {
+                Err(trouble) => match listening.pause(&mut io, &forward, &open, steady, trouble).await {
+                    Ok(()) => continue,
+                    Err(trouble) => Err(trouble),
+                },
+                ended => ended,
+            };
+        }
+        return outcome.map_err(|trouble| TripError {
+            credential: identity,
+            ..trouble.into_error(forward.write && sent.is_set())
+        });
+    }
 }
 
 impl Trip<'_> {
@@ -80,7 +99,7 @@ impl Trip<'_> {
         body
     }
 
-    pub(super) async fn run(&mut self) -> Result<Answer, Trouble> {
+    async fn run(&mut self) -> Result<Answer, Trouble> {
         let mut again = true;
         loop {
             let (era, number, found) = era::detect(self).await?;

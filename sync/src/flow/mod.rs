@@ -1,6 +1,6 @@
 //! The flows: what a replica says to its authority, step by step, as `async fn`s over [`crate::exec::Io`].
 //!
-//! [`call`] is a whole trip; [`listen`] a subscription; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
+//! [`call`] is a whole trip, [`listen`] what makes it a subscription; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
 //! handshake; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
 //! [`http`] is one exchange, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
 //! an [`crate::exec::Outcome`], and dropping it is its cancellation.
@@ -23,6 +23,9 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::hash::Hasher as _;
 
+use core::future::poll_fn;
+use core::task::Poll;
+use futures::FutureExt as _;
 use futures::future::{Either, select};
 use leeward::Millis;
 use leeward::dispatch::Forward;
@@ -59,10 +62,7 @@ impl fmt::Debug for Secret {
 
 /// A trip to the authority.
 pub(crate) fn forward(upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> impl FnOnce(Io) -> Flow {
-    move |io| match &*forward.method {
-        "subscriptions/listen" => Box::pin(listen::run(io, upstream, forward, sent)),
-        _ => Box::pin(call::run(io, upstream, forward, sent)),
-    }
+    move |io| Box::pin(call::run(io, upstream, forward, sent))
 }
 
 /// A trip to a tool or resource of the host.
@@ -136,6 +136,25 @@ fn siphash(text: &str, key0: u64, key1: u64) -> u64 {
     let mut hasher = core::hash::SipHasher::new_with_keys(key0, key1);
     hasher.write(text.as_bytes());
     hasher.finish()
+}
+
+/// `work`, or `None` once `after` has passed, unless it is `excused` by then.
+async fn unless<T>(
+    mut timer: crate::exec::Pending,
+    excused: &Sent,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = core::pin::pin!(work);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        match timer.poll_unpin(context) {
+            Poll::Ready(_) if !excused.is_set() => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// `work`, or `None` once `after` has passed.

@@ -94,12 +94,12 @@ cases! {
 
     fn tells_of_a_resource_and_reads_it_again(host) {
         let mut run = Run::open(host, hinting());
-        let pending = run.listens("1", r#"{"resourceSubscriptions":["crm://tickets/1"]}"#);
+        let pending = run.listens("71", r#"{"resourceSubscriptions":["crm://tickets/1"]}"#);
         run.miss(&Message::read(ONE));
         run.miss(&Message::bare("resources/list"));
         run.authority().tell(UPDATED, &json!({"uri": ONE}));
         let told = &run.heard(pending, 2)[1];
-        assert_eq!((&told["params"]["uri"], tag(told)), (&json!(ONE), &json!(1)));
+        assert_eq!((&told["params"]["uri"], tag(told)), (&json!(ONE), &json!(71)));
         assert_eq!(run.miss(&Message::read(ONE)).text(), "crm://tickets/1 #2");
         run.hit(&Message::bare("resources/list"));
     }
@@ -107,7 +107,7 @@ cases! {
     fn tells_nothing_that_was_not_asked_for(host) {
         let mut run = Run::open(host, hinting());
         run.miss(&Message::bare("prompts/list"));
-        let pending = run.listens("1", TOOLS);
+        let pending = run.listens("71", TOOLS);
         run.authority().tell(PROMPTS_CHANGED, &json!({}));
         run.authority().tell(UPDATED, &json!({"uri": ONE}));
         run.authority().tell("notifications/message", &json!({"level": "alert", "data": "x"}));
@@ -120,14 +120,14 @@ cases! {
 
     fn each_subscription_has_its_own_id_and_its_own_stream(host) {
         let mut run = Run::open(host, Setup::new());
-        let first = run.listens("1", TOOLS);
-        let second = run.listens(r#""1""#, TOOLS);
+        let first = run.listens("71", TOOLS);
+        let second = run.listens(r#""71""#, TOOLS);
         let ben = run.connect("ben");
-        let third = run.target.start(ben, &listen("1", TOOLS));
+        let third = run.target.start(ben, &listen("71", TOOLS));
         run.heard(third, 1);
         assert_eq!(run.authority().listening(), 3);
         run.authority().tell(TOOLS_CHANGED, &json!({}));
-        for (pending, id) in [(first, json!(1)), (second, json!("1")), (third, json!(1))] {
+        for (pending, id) in [(first, json!(71)), (second, json!("71")), (third, json!(71))] {
             assert_eq!(*tag(&run.heard(pending, 2)[1]), id);
         }
     }
@@ -156,7 +156,7 @@ cases! {
         run.target.authority_goes_down();
         run.ask(&listen("1", TOOLS)).fails(Code::AuthorityUnreachable);
         run.target.authority_comes_up();
-        run.listens("1", TOOLS);
+        run.listens("71", TOOLS);
     }
 
     fn a_filter_that_is_none_is_refused_here(host) {
@@ -174,12 +174,12 @@ cases! {
     fn a_principal_has_so_many_subscriptions_and_no_more(host) {
         let mut run = Run::open(host, Setup::new().limit("maxFlights", 1).limit("maxWaiters", 1));
         for n in 0..MAX_LISTENS_PER_PRINCIPAL {
-            run.listens(&n.to_string(), TOOLS);
+            run.listens(&(100 + n).to_string(), TOOLS);
         }
         run.ask(&listen("1000", TOOLS)).fails(Code::OverBudget);
         run.goes_on_live();
         let ben = run.connect("ben");
-        let pending = run.target.start(ben, &listen("1", TOOLS));
+        let pending = run.target.start(ben, &listen("71", TOOLS));
         run.heard(pending, 1);
     }
 
@@ -201,7 +201,7 @@ cases! {
 
     fn whoever_gives_it_up_closes_the_authoritys_stream(host) needs(Cancel) {
         let mut run = Run::open(host, Setup::new());
-        let pending = run.listens("1", TOOLS);
+        let pending = run.listens("71", TOOLS);
         assert_eq!(run.authority().listening(), 1);
         run.target.cancel(pending);
         run.authority().wait_until(|authority| authority.listening() == 0);
@@ -211,7 +211,7 @@ cases! {
     fn a_broken_stream_is_opened_again_and_what_was_missed_is_told(host) {
         let clock = host.has(Need::Clock);
         let mut run = Run::open(host, hinting());
-        let pending = run.listens("1", r#"{"toolsListChanged":true,"resourceSubscriptions":["crm://tickets/1"]}"#);
+        let pending = run.listens("71", r#"{"toolsListChanged":true,"resourceSubscriptions":["crm://tickets/1"]}"#);
         run.miss(&Message::bare("tools/list"));
         run.miss(&Message::bare("prompts/list"));
         run.miss(&Message::read(ONE));
@@ -221,7 +221,7 @@ cases! {
         let heard = run.heard(pending, 3);
         let methods: Vec<&Value> = heard.iter().map(|message| &message["method"]).collect();
         assert_eq!(methods, [ACKNOWLEDGED, TOOLS_CHANGED, UPDATED], "acknowledged once");
-        assert!(heard.iter().all(|message| *tag(message) == json!(1)), "{heard:?}");
+        assert!(heard.iter().all(|message| *tag(message) == json!(71)), "{heard:?}");
         run.miss(&Message::bare("tools/list"));
         run.miss(&Message::read(ONE));
         run.hit(&Message::bare("prompts/list"));
@@ -233,7 +233,7 @@ cases! {
     fn a_refusal_to_open_it_again_ends_it(host) {
         let clock = host.has(Need::Clock);
         let mut run = Run::open(host, Setup::new());
-        let pending = run.listens("1", TOOLS);
+        let pending = run.listens("71", TOOLS);
         let refused = error(200, -32603, "no more", Value::Null);
         run.authority().once("subscriptions/listen", None, refused);
         run.authority().break_streams();
@@ -243,7 +243,7 @@ cases! {
 
     fn outlives_an_outage(host) needs(Clock) {
         let mut run = Run::open(host, Setup::new());
-        let pending = run.listens("1", TOOLS);
+        let pending = run.listens("71", TOOLS);
         run.target.authority_goes_down();
         for _ in 0..20 {
             run.target.advance(30_000);
@@ -256,7 +256,7 @@ cases! {
 
     fn silence_is_no_end(host) needs(Clock) {
         let mut run = Run::open(host, Setup::new().limit("requestTimeoutMs", 5000));
-        let pending = run.listens("1", TOOLS);
+        let pending = run.listens("71", TOOLS);
         run.target.advance(3_600_000);
         run.authority().keep_alive();
         run.target.advance(3_600_000);
@@ -267,7 +267,7 @@ cases! {
 
     fn an_event_over_the_limit_ends_it(host) {
         let mut run = Run::open(host, Setup::new().limit("maxResponseBytes", 4096));
-        let pending = run.listens("1", TOOLS);
+        let pending = run.listens("71", TOOLS);
         for _ in 0..10 {
             run.authority().tell(TOOLS_CHANGED, &json!({"x": "x".repeat(2000)}));
         }
@@ -278,7 +278,7 @@ cases! {
 
     fn a_tool_registered_here_is_told_of(host) needs(Local) {
         let mut run = Run::open(host, Setup::new());
-        let pending = run.listens("1", TOOLS);
+        let pending = run.listens("71", TOOLS);
         let tool = r#"{"name":"now","inputSchema":{"type":"object"}}"#;
         run.target.register("tool", tool, None, Local::Text("#")).expect("it is a tool");
         assert_eq!(run.heard(pending, 2)[1]["method"], TOOLS_CHANGED);
@@ -288,11 +288,11 @@ cases! {
     fn a_replica_alone_acknowledges_itself(host) needs(Alone, Local) {
         let mut run = Run::open(host, Setup::new().alone());
         let asked = r#"{"toolsListChanged":true,"promptsListChanged":true}"#;
-        let pending = run.start(&listen("1", asked));
+        let pending = run.start(&listen("71", asked));
         assert_eq!(run.heard(pending, 1)[0]["params"]["notifications"], json!({"toolsListChanged": true}));
         let tool = r#"{"name":"now","inputSchema":{"type":"object"}}"#;
         run.target.register("tool", tool, None, Local::Text("#")).expect("it is a tool");
-        assert_eq!(*tag(&run.heard(pending, 2)[1]), json!(1));
+        assert_eq!(*tag(&run.heard(pending, 2)[1]), json!(71));
     }
 }
 
