@@ -110,11 +110,15 @@ impl Flights {
 
     /// The subscriptions.
     pub(super) fn listening(&self) -> Vec<FlightId> {
-        let mut all = self.tickets.iter().map(|(_, id)| id).collect::<Vec<_>>();
-        all.retain(|id| {
-            self.flight(*id)
+        let mut all = Vec::new();
+        for (_, id) in self.tickets.iter() {
+            if self
+                .flight(id)
                 .is_some_and(|flight| flight.subscription.is_some())
-        });
+            {
+                all.push(id);
+            }
+        }
         all
     }
 

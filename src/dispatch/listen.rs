@@ -145,7 +145,7 @@ impl Core {
             return false;
         }
         let part = tagged(raw, None, &waiter.to.id);
-        self.tell(id, Vec::from([part]), sink)
+        self.tell(id, part, sink)
     }
 
     fn acknowledged(&mut self, id: FlightId, message: &Message<'_>, raw: &str, sink: &mut dyn Sink) -> bool {
@@ -162,30 +162,41 @@ impl Core {
             None => {
                 let filter = honoured.to_json();
                 subscription.honoured = Some(honoured);
-                let parts = self
-                    .listener(id)
-                    .map(|(_, waiter)| tagged(raw, Some(&filter), &waiter.to.id));
-                self.tell(id, parts.into_iter().collect(), sink)
+                let Some((_, waiter)) = self.listener(id) else {
+                    return false;
+                };
+                let part = tagged(raw, Some(&filter), &waiter.to.id);
+                self.tell(id, part, sink)
             }
             Some(_) if !core::mem::take(&mut subscription.gap) => false,
             // The agent would wait for news that do not come.
             Some(before) if !honoured.covers(before) => self.end(id, LESS, sink),
-            Some(_) => {
+            Some(before) => {
+                let before = before.clone();
                 // What was fetched in the gap was fetched unwatched.
                 self.doubt(id);
-                let mut parts = Vec::new();
-                if let Some((Some(honoured), waiter)) = self.listener(id).map(|(it, to)| (&it.honoured, to)) {
-                    let id = &*waiter.to.id;
-                    for list in LISTS.iter().filter(|list| honoured.wants(**list)) {
-                        parts.push(news(*list, None, id));
-                    }
-                    for uri in honoured.uris() {
-                        parts.push(news(Change::Resource, Some(uri), id));
-                    }
-                }
-                self.tell(id, parts, sink)
+                self.catch_up(id, &before, sink)
             }
         }
+    }
+
+    /// Tells an agent of everything it listens for.
+    fn catch_up(&mut self, id: FlightId, honoured: &Filter, sink: &mut dyn Sink) -> bool {
+        let Some((_, waiter)) = self.listener(id) else {
+            return false;
+        };
+        let to = waiter.to.id.clone();
+        for list in LISTS.iter().filter(|list| honoured.wants(**list)) {
+            if self.tell(id, news(*list, None, &to), sink) {
+                return true;
+            }
+        }
+        for uri in honoured.uris() {
+            if self.tell(id, news(Change::Resource, Some(uri), &to), sink) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The authority's stream of a subscription broke: what it kept fresh is not known to be.
@@ -215,14 +226,17 @@ impl Core {
     /// drop them.
     #[must_use]
     pub fn announce(&mut self, list: Change, sink: &mut dyn Sink) -> Vec<FlightId> {
-        let mut ended = self.flights.listening();
-        ended.retain(|id| {
-            let part = self
-                .listener(*id)
-                .filter(|(subscription, _)| subscription.hears(list))
-                .map(|(_, waiter)| news(list, None, &waiter.to.id));
-            self.tell(*id, part.into_iter().collect(), sink)
-        });
+        let mut ended = Vec::new();
+        for id in self.flights.listening() {
+            if let Some((subscription, waiter)) = self.listener(id)
+                && subscription.hears(list)
+            {
+                let part = news(list, None, &waiter.to.id);
+                if self.tell(id, part, sink) {
+                    ended.push(id);
+                }
+            }
+        }
         ended
     }
 
@@ -240,15 +254,12 @@ impl Core {
         Some((flight.subscription.as_ref()?, flight.waiters.first()?))
     }
 
-    /// Sends messages to a subscription's agent. True if there was no room for one, which ended it.
-    fn tell(&mut self, id: FlightId, parts: Vec<String>, sink: &mut dyn Sink) -> bool {
+    /// Sends a message to a subscription's agent. True if there was no room for it, which ended it.
+    fn tell(&mut self, id: FlightId, part: String, sink: &mut dyn Sink) -> bool {
         let Some((_, waiter)) = self.listener(id) else {
             return false;
         };
-        let kept = parts
-            .into_iter()
-            .all(|part| sink.reply(waiter.ctx, part_of(waiter, part.into_bytes())));
-        !kept && self.end(id, SLOW, sink)
+        !sink.reply(waiter.ctx, part_of(waiter, part.into_bytes())) && self.end(id, SLOW, sink)
     }
 
     /// Ends a subscription by an error of ours.

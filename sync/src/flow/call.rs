@@ -19,7 +19,7 @@ use super::http::{Received, Rules, exchange, post};
 use super::learn::{Learned, learn};
 use super::listen::Listening;
 use super::message::Response;
-use super::{Secret, Trip, Upstream, era, grant, message, session, unless, within};
+use super::{Secret, Trip, Upstream, era, grant, message, session, within};
 use crate::exec::{Io, Outcome, Sent};
 use crate::link::{Era, Key};
 use crate::trouble::Trouble;
@@ -38,7 +38,7 @@ pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forwar
         };
         let timer = io.timer(upstream.timeout);
         let mut identity = None;
-        let outcome = unless(timer, &open, async {
+        let outcome = within(timer, Some(&open), async {
             if upstream.url.is_none() {
                 return Err(Trouble::unconfigured());
             }
@@ -182,7 +182,7 @@ impl Trip<'_> {
     /// The annotations of all tools, if they can be had in a part of the time and name this one.
     async fn learn(&mut self) -> Option<Learned> {
         let timer = self.io.timer(Millis(self.upstream.timeout.0 / 4));
-        let learned = within(timer, learn(self)).await??;
+        let learned = within(timer, None, learn(self)).await??;
         let name = self.forward.name.as_deref()?;
         learned.iter().any(|(tool, _)| tool == name).then_some(learned)
     }

@@ -44,7 +44,7 @@ impl Listening {
     /// Before a stream: ids for it, and the timer after which it did not fail at once.
     pub(super) async fn begin(&mut self, io: &mut Io, upstream: &Upstream) -> Pending {
         let [a, b, ..] = upstream.seed;
-        self.random = siphash(&alloc::format!("{}", io.renumber().await), a, b);
+        self.random = siphash("listen", a ^ io.renumber().await, b);
         io.timer(STEADY)
     }
 

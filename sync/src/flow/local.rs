@@ -16,7 +16,7 @@ use crate::trouble::Trouble;
 pub(super) async fn run(mut io: Io, call: LocalCall, timeout: Millis, sent: Sent) -> Outcome {
     let is_tool = matches!(call, LocalCall::Tool { .. });
     let timer = io.timer(timeout);
-    let Some(result) = within(timer, io.call_local(call, sent.clone())).await else {
+    let Some(result) = within(timer, None, io.call_local(call, sent.clone())).await else {
         return Err(Trouble::local_timeout().into_error(is_tool && sent.is_set()));
     };
     let result = result.map_err(|message| failed(&message)).and_then(|bytes| {

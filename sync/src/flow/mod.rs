@@ -26,7 +26,6 @@ use core::hash::Hasher as _;
 use core::future::poll_fn;
 use core::task::Poll;
 use futures::FutureExt as _;
-use futures::future::{Either, select};
 use leeward::Millis;
 use leeward::dispatch::Forward;
 
@@ -138,10 +137,10 @@ fn siphash(text: &str, key0: u64, key1: u64) -> u64 {
     hasher.finish()
 }
 
-/// `work`, or `None` once `after` has passed, unless it is `excused` by then.
-async fn unless<T>(
+/// `work`, or `None` once `timer` has run out, unless that is `excused` by then.
+async fn within<T>(
     mut timer: crate::exec::Pending,
-    excused: &Sent,
+    excused: Option<&Sent>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = core::pin::pin!(work);
@@ -150,17 +149,9 @@ async fn unless<T>(
             return Poll::Ready(Some(done));
         }
         match timer.poll_unpin(context) {
-            Poll::Ready(_) if !excused.is_set() => Poll::Ready(None),
+            Poll::Ready(_) if !excused.is_some_and(Sent::is_set) => Poll::Ready(None),
             _ => Poll::Pending,
         }
     })
     .await
-}
-
-/// `work`, or `None` once `after` has passed.
-async fn within<T>(timer: crate::exec::Pending, work: impl Future<Output = T>) -> Option<T> {
-    match select(core::pin::pin!(work), timer).await {
-        Either::Left((done, _)) => Some(done),
-        Either::Right(_) => None,
-    }
 }
