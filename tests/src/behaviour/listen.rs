@@ -33,13 +33,19 @@ impl Run<'_> {
         pending
     }
 
-    /// Lets time pass until the authority has seen so many subscriptions.
+    /// Lets time pass until the authority has seen so many subscriptions. Trips must not be short of time: the
+    /// test's clock may run far ahead of them.
     fn listens_again(&mut self, moves_clock: bool, times: usize) {
         while moves_clock && self.trips("subscriptions/listen") < times {
             self.target.advance(1000);
         }
         self.authority().wait_for("subscriptions/listen", times);
     }
+}
+
+/// With all the time there is for a trip.
+fn patient(setup: Setup) -> Setup {
+    setup.limit("requestTimeoutMs", 3_600_000)
 }
 
 fn tag(message: &Value) -> &Value {
@@ -210,7 +216,7 @@ cases! {
 
     fn a_broken_stream_is_opened_again_and_what_was_missed_is_told(host) {
         let clock = host.has(Need::Clock);
-        let mut run = Run::open(host, hinting());
+        let mut run = Run::open(host, patient(hinting()));
         let pending = run.listens("71", r#"{"toolsListChanged":true,"resourceSubscriptions":["crm://tickets/1"]}"#);
         run.miss(&Message::bare("tools/list"));
         run.miss(&Message::bare("prompts/list"));
@@ -232,7 +238,7 @@ cases! {
 
     fn a_refusal_to_open_it_again_ends_it(host) {
         let clock = host.has(Need::Clock);
-        let mut run = Run::open(host, Setup::new());
+        let mut run = Run::open(host, patient(Setup::new()));
         let pending = run.listens("71", TOOLS);
         let refused = error(200, -32603, "no more", Value::Null);
         run.authority().once("subscriptions/listen", None, refused);
@@ -242,7 +248,7 @@ cases! {
     }
 
     fn outlives_an_outage(host) needs(Clock) {
-        let mut run = Run::open(host, Setup::new());
+        let mut run = Run::open(host, patient(Setup::new()));
         let pending = run.listens("71", TOOLS);
         run.target.authority_goes_down();
         for _ in 0..20 {
