@@ -203,7 +203,7 @@ function scriptListen() {
 test("a subscription goes out as it is heard, and ends at the authority with its client", async () => {
   const arrived = scriptListen();
   const request = listen();
-  const exchange = openPost(workers.main, request);
+  const exchange = openPost(hosts.main, request);
   const response = await exchange.response;
   assert.equal(response.headers["content-type"], "text/event-stream");
   const parts = messages(response);
@@ -222,7 +222,7 @@ test("a subscription goes out as it is heard, and ends at the authority with its
 
 test("a client too slow for its subscription is told that it ends", async () => {
   const arrived = scriptListen();
-  const { response } = openPost(workers.main, listen());
+  const { response } = openPost(hosts.main, listen());
   const { tell, closed, response: stream } = await arrived;
   const slow = await response;
   // As much as it takes: sockets on the way hold some of it, and nobody reads.
@@ -241,7 +241,7 @@ test("a client too slow for its subscription is told that it ends", async () => 
 test("a client of JSON only cannot subscribe", async () => {
   const arrived = scriptListen();
   const { headers, body } = listen();
-  const answer = await post(workers.main, { headers: { ...headers, accept: "application/json" }, body });
+  const answer = await post(hosts.main, { headers: { ...headers, accept: "application/json" }, body });
   assert.equal(answer.json.error.data.code, "over_budget");
   await (await arrived).closed;
 });

@@ -278,6 +278,13 @@ impl Engine {
         self.handle(mono, unix, Input::Cancel { ticket });
     }
 
+    /// A message of a ticket could not be passed on.
+    #[wasm_bindgen(js_name = handleDropped)]
+    pub fn handle_dropped(&mut self, mono: f64, unix: f64, ticket: f64) {
+        let ticket = Ticket(whole(ticket));
+        self.handle(mono, unix, Input::Dropped { ticket });
+    }
+
     /// Time passed.
     #[wasm_bindgen(js_name = handleTick)]
     pub fn handle_tick(&mut self, mono: f64, unix: f64) {

@@ -112,6 +112,11 @@ export class Host {
     if (this.#waiters.delete(ticket) && this.#waiters.size === 0) this.#hold(false);
   }
 
+  /** Says that a message of a ticket, other than the response, could not be passed on. */
+  dropped(ticket: number): void {
+    if (this.border.isOpen) this.#tell((engine, mono, unix) => engine.handleDropped(mono, unix, ticket));
+  }
+
   /** Gives up on a ticket. */
   cancel(ticket: number): void {
     this.forget(ticket);
