@@ -13,10 +13,13 @@ test("an option of the wrong type is named at once", () => {
   for (const [options, field] of [
     [{ path: 1 }, "path"],
     [{ path: "mcp" }, "path"],
+    [{ path: "/x/../healthz" }, "path"],
     [{ tokens: [] }, "tokens"],
     [{ tokens: TOKEN }, "tokens"],
     [{ tokens: null }, "tokens"],
-    [{ tokens: { [TOKEN]: 1n } }, "tokens"],
+    [{ tokens: { [TOKEN]: 1n } }, "tokens[0]"],
+    [{ tokens: { [TOKEN]: "ann", [`${TOKEN}-2`]: undefined } }, "tokens[1]"],
+    [{ tokens: { get [TOKEN]() { throw new Error("odd"); } } }, "tokens"],
     [{ authenticate: {} }, "authenticate"],
     [{ tokens: {}, authenticate: () => "ann" }, "authenticate"],
     [null, ""],
@@ -36,7 +39,6 @@ test("a mistake in the configuration is told by every response, and logged once"
     [{ clock: 1 }, "clock"],
     [{ tokens: {} }, "tokens"],
     [{ tokens: { [TOKEN]: "ann", short: "ben" } }, "tokens[1]"],
-    [{ tokens: { [TOKEN]: 7 } }, "tokens[0]"],
   ]) {
     const { handler, events } = await world(t, options);
     for (const path of ["/mcp", "/healthz"]) {
@@ -105,6 +107,18 @@ test("the endpoint is where it was put", async (t) => {
   assert.equal((await handler(call("echo", {}, { path: "/api/mcp?x=1" }))).status, 200);
   await refused(404, "invalid_request", await handler(call("echo")));
   assert.equal((await (await handler(new Request("https://edge.example/healthz"))).json()).status, "ok");
+});
+
+test("a body that nobody sends any more is not waited for", async (t) => {
+  const { handler } = await world(t);
+  const client = new AbortController();
+  let asked;
+  const reads = new Promise((resolve) => (asked = resolve));
+  const body = new ReadableStream({ pull: () => asked() }, { highWaterMark: 0 });
+  const answer = handler(call("echo", {}, { body, duplex: "half", signal: client.signal }));
+  await reads;
+  client.abort();
+  await refused(503, "cancelled", await answer);
 });
 
 test("without tokens only the configuration can let anybody in", async (t) => {

@@ -192,7 +192,7 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
             done();
             return resolve(response);
           }
-          if (events === undefined && admitted.accept === ADMITTED.JSON) return;
+          if (events === undefined && admitted.accept === ADMITTED.JSON) return host.dropped(ticket);
           border.call((engine) => engine.frameEvent());
           const frame = border.bytes(0);
           const head = headOf(border, admitted, "text/event-stream");
@@ -201,7 +201,7 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
             events = new Events(host, leave);
             resolve(new Response(events.stream, head));
           }
-          events.send(frame, last);
+          if (!events.send(frame, last)) host.dropped(ticket);
         } catch (error) {
           fail(typed(error));
         }
@@ -251,13 +251,16 @@ class Events {
     this.stream = new ReadableStream(source, new ByteLengthQueuingStrategy({ highWaterMark: MAX_QUEUED_BYTES }));
   }
 
-  /** Sends one event. Notifications are dropped while the client is too slow for them. */
-  send(frame: Uint8Array, last: boolean): void {
-    if (this.#isOver) return;
-    if (last || (this.#out.desiredSize ?? 0) > 0) this.#out.enqueue(frame);
-    if (!last) return this.#listen();
-    this.#end();
-    this.#out.close();
+  /** Sends one event. Notifications are dropped while the client is too slow for them: then false. */
+  send(frame: Uint8Array, last: boolean): boolean {
+    if (this.#isOver) return true;
+    const hasRoom = last || (this.#out.desiredSize ?? 0) > 0;
+    if (hasRoom) this.#out.enqueue(frame);
+    if (last) {
+      this.#end();
+      this.#out.close();
+    } else this.#listen();
+    return hasRoom;
   }
 
   /** Breaks the stream off: there will be no response. */
@@ -294,16 +297,20 @@ class Events {
 
 /**
  * The request's body, as far as one byte beyond its limit: the replica refuses what is longer, and what was cut off
- * as if it were empty. The rest is not cancelled, by which some servers end the connection, answer included.
+ * as if it were empty. The rest is not cancelled, by which some servers end the connection, answer included; but where
+ * the client leaves, so that no body is waited for that nobody sends.
  */
-async function read(request: Request, maxBytes: number): Promise<Uint8Array> {
+async function read({ body, signal }: Request, maxBytes: number): Promise<Uint8Array> {
   // One array that grows: parts kept as they come would cost hundreds of bytes each, were they of a single one.
   let all = EMPTY;
   let length = 0;
   let empty = 0;
+  let stop = () => {};
   try {
-    const reader = (request.body as ReadableStream<Uint8Array> | null | undefined)?.getReader();
+    const reader = (body as ReadableStream<Uint8Array> | null | undefined)?.getReader();
     if (reader === undefined) return EMPTY;
+    stop = () => void reader.cancel().catch(() => {});
+    signal?.addEventListener("abort", stop, { once: true });
     while (length <= maxBytes) {
       const { done, value } = await reader.read();
       if (done) break;
@@ -322,6 +329,8 @@ async function read(request: Request, maxBytes: number): Promise<Uint8Array> {
     reader.releaseLock();
   } catch {
     return EMPTY;
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
   return all.subarray(0, length);
 }

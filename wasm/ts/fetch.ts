@@ -20,14 +20,14 @@ export type Authenticate = (
 /** What {@link createHandler} takes: the options of the replica, and those of the endpoint. */
 export interface HandlerOptions extends ReplicaOptions {
   /** Where the endpoint is. Default `/mcp`. */
-  path?: string;
+  path?: string | undefined;
   /** The callers' bearer tokens (16 to 512 visible ASCII characters, at most 1024 tokens) and their principals. */
-  tokens?: Readonly<Record<string, string>>;
+  tokens?: Readonly<Record<string, string>> | undefined;
   /**
    * Finds out who calls, instead of `tokens`: the principal, `null` for nobody in particular (whom the configuration's
    * `anonymous` must let in), or `undefined` to refuse. It must not read the request's body.
    */
-  authenticate?: Authenticate;
+  authenticate?: Authenticate | undefined;
 }
 
 /** A request handler, and what belongs to it. It never rejects: every fault is a response. */
@@ -51,7 +51,7 @@ export interface Handler {
  *
  * @example
  * ```ts
- * const handler = createHandler({ authority: "https://crm.example/mcp", tokens: { [process.env.TOKEN]: "ann" } });
+ * const handler = createHandler({ authority: "https://crm.example/mcp", tokens: { [TOKEN]: "ann" } });
  * Deno.serve(handler);
  * ```
  * @throws `LeewardError` `config_invalid`, for an option of the wrong type. A mistake in the configuration is
@@ -134,6 +134,9 @@ function checked(options: HandlerOptions) {
   if (!isObject(options as unknown)) throw configInvalid("", "the options must be an object");
   const { path = "/mcp", tokens, authenticate, ...replicaOptions } = options;
   if (typeof path !== "string" || !path.startsWith("/")) throw configInvalid("path", "path must begin with /");
+  // As a request's URL has it.
+  const { pathname } = new URL(`http://host${path}`);
+  if (pathname === "/healthz") throw configInvalid("path", "path must leave /healthz to the state of health");
   if (tokens !== undefined && !isObject(tokens)) throw configInvalid("tokens", "tokens must be an object");
   if (authenticate !== undefined && typeof authenticate !== "function") {
     throw configInvalid("authenticate", "authenticate must be a function");
@@ -143,8 +146,7 @@ function checked(options: HandlerOptions) {
   }
   const { onEvent = log } = options;
   return {
-    // As a request's URL has it.
-    path: new URL(`http://host${path}`).pathname,
+    path: pathname,
     tokens: tokens && textOf(tokens),
     authenticate,
     onEvent: typeof onEvent === "function" ? onEvent : log,
@@ -153,11 +155,16 @@ function checked(options: HandlerOptions) {
 }
 
 function textOf(tokens: object): string {
+  let entries: [string, unknown][];
   try {
-    return JSON.stringify(tokens);
+    entries = Object.entries(tokens);
   } catch (error) {
-    throw configInvalid("tokens", "tokens cannot be written as JSON", error);
+    throw configInvalid("tokens", "tokens cannot be read", error);
   }
+  // What is no text, JSON would leave out: its caller would be refused, and nobody told why.
+  const at = entries.findIndex(([, principal]) => typeof principal !== "string");
+  if (at >= 0) throw configInvalid(`tokens[${at}]`, "a token's principal must be a string");
+  return JSON.stringify(Object.fromEntries(entries));
 }
 
 /** Whether opening would fail again: the options stay as they are; a module, or anything else, may come whole. */
