@@ -23,7 +23,13 @@ pub const TARGET: Target = Target {
 const MAX_CALLS: usize = 300;
 
 fn seeds() -> Vec<Vec<u8>> {
-    let calls: [&[u8]; 8] = [
+    let calls: [&[u8]; 9] = [
+        // A subscription whose stream breaks and is opened again; its agent reads too slowly for it.
+        &[
+            0, 0, 8, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0,
+            3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 7, 6, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0,
+            3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 11, 3, 0, 2, 0, 0,
+        ],
         // A read, answered and asked again; a write between.
         &[
             0, 0, 0, 2, 3, 2, 3, 2, 3, 2, 3, 0, 0, 0, 1, 0, 2, 3, 2, 3, 2, 0, 0, 0, 2, 3, 2, 3, 2,
@@ -122,15 +128,19 @@ fn call(model: &mut Model, bytes: &mut Bytes<'_>) {
             let which = bytes.byte();
             model.register(which);
         }
-        11 => match bytes.byte() % 3 {
+        11 => match bytes.byte() % 4 {
             0 => model.replica.invalidate(),
             1 => {
                 let which = bytes.byte();
                 model.leave(which, false);
             }
-            _ => {
+            2 => {
                 let (what, who) = (bytes.byte(), bytes.byte());
                 model.ask(what, who, true);
+            }
+            _ => {
+                let which = bytes.byte();
+                model.dropped(which);
             }
         },
         _ => model.handle(Ctx::SHARED, Input::Tick),

@@ -4,7 +4,7 @@ use leeward::border::Credential;
 use leeward::{Ctx, Failure, Input, OpId};
 
 use super::super::sse::discovery;
-use super::model::{Arrival, Fetch, Model, Question, nonce};
+use super::model::{Arrival, Fetch, LISTEN, Model, Question, nonce};
 use crate::judge;
 
 impl Model {
@@ -22,17 +22,16 @@ impl Model {
         let input = match question {
             Question::Fetch => {
                 let fetch = self.fetches.get_mut(&op).expect("an open fetch");
-                let body = answer_to(fetch);
+                let (kind, body) = answer_to(fetch);
                 fetch.rest = if which & 64 == 0 {
                     vec![body]
                 } else {
                     body.chunks(50).rev().map(<[u8]>::to_vec).collect()
                 };
-                let kind = ("content-type".into(), "application/json".into());
                 Input::Head {
                     op,
                     status: 200,
-                    headers: vec![kind],
+                    headers: vec![("content-type".into(), kind.into())],
                 }
             }
             Question::Read(fetch) => match self.fetches.get_mut(&fetch).expect("an open fetch").rest.pop() {
@@ -258,12 +257,16 @@ impl Model {
     }
 }
 
-/// What the authority answers: whose credential it saw, the fetch's number, and the key.
-fn answer_to(fetch: &Fetch) -> Vec<u8> {
+/// What the authority answers, with its media type: whose credential it saw, the fetch's number, and the key.
+fn answer_to(fetch: &Fetch) -> (&'static str, Vec<u8>) {
+    const JSON: &str = "application/json";
     let body: serde_json::Value = serde_json::from_slice(&fetch.request.body).unwrap_or_default();
     let method = body["method"].as_str().unwrap_or_default();
     if method == "server/discover" {
-        return discovery(&fetch.request).into_bytes();
+        return (JSON, discovery(&fetch.request).into_bytes());
+    }
+    if method == LISTEN {
+        return ("text/event-stream", stream_of(&body["id"]).into_bytes());
     }
     let token = fetch
         .request
@@ -274,8 +277,23 @@ fn answer_to(fetch: &Fetch) -> Vec<u8> {
     let text = format!("{whose} {} {}", fetch.number, body["params"]["arguments"]["key"]);
     let id = &body["id"];
     let members = r#""tools":[],"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"a","version":"1"}"#;
-    format!(
+    let answer = format!(
         r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}"}}],{members}}}}}"#
-    )
-    .into_bytes()
+    );
+    (JSON, answer.into_bytes())
+}
+
+/// A subscription's stream: acknowledged, a change, and then it breaks.
+fn stream_of(id: &serde_json::Value) -> String {
+    let told = |method: &str, more: &str| {
+        let meta = format!(r#""_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
+        format!(
+            "data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/{method}\",\"params\":{{{more}{meta}}}}}\n\n"
+        )
+    };
+    let acknowledged = told(
+        "subscriptions/acknowledged",
+        r#""notifications":{"toolsListChanged":true},"#,
+    );
+    acknowledged + &told("tools/list_changed", "")
 }

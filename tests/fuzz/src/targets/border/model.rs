@@ -18,6 +18,7 @@ const MAX_WAITERS: u64 = 12;
 const MAX_CACHE_BYTES: u64 = 4096;
 /// Most contexts at once of a host that binds I/O to requests.
 const MAX_LIVE: usize = 8;
+pub(super) const LISTEN: &str = "subscriptions/listen";
 const CONFIG: &str = r#"{"authority":"http://authority.test/mcp","policy":[{"tool":"get_*","rule":"cache;max-age=30;stale-while-revalidate=20;stale-if-error=100"},{"tool":"local_live","rule":"live"}],"limits":{"maxFlights":8,"maxWaiters":12,"maxCacheBytes":4096,"maxPartitions":2}}"#;
 
 /// What the host was asked and has not answered.
@@ -50,6 +51,8 @@ struct Asked {
     nonce: Option<u64>,
     /// Answers from fetches up to this number are from before the own write.
     floor: u64,
+    /// It is a subscription, which ends only if somebody ends it.
+    listens: bool,
     /// Nobody waits for it any more.
     gone: bool,
 }
@@ -129,15 +132,16 @@ impl Model {
 
     pub(super) fn ask(&mut self, what: u8, who: u8, peek: bool) {
         let key = u64::from(what % 3);
-        let message = match what % 8 {
+        let message = match what % 9 {
             0..=2 => Message::call("get_ticket", &format!(r#"{{"key":{key}}}"#)),
             3 => Message::call("local_live", "{}"),
             4 => Message::call("local_write", "{}"),
             5 => Message::bare("tools/list"),
             6 => Message::new("notifications/cancelled", r#""requestId":1"#).notification(),
+            8 => Message::new(LISTEN, r#""notifications":{"toolsListChanged":true}"#),
             _ => Message::raw(format!("{{{who}")),
         };
-        let key = (what % 8 < 3).then_some(key);
+        let key = (what % 9 < 3).then_some(key);
         self.serve(&message.progress("1"), usize::from(who) % 2, key, None, peek);
     }
 
@@ -177,6 +181,7 @@ impl Model {
             key,
             nonce,
             floor: self.floors[who],
+            listens: String::from_utf8_lossy(&bytes).contains(LISTEN),
             gone: false,
         };
         match served {
@@ -347,8 +352,21 @@ impl Model {
         let Some(ticket) = self.asked.keys().nth(usize::from(which) % count).copied() else {
             return;
         };
+        self.give_up(ticket);
+    }
+
+    fn give_up(&mut self, ticket: Ticket) {
         let asked = self.asked.remove(&ticket).expect("it is there");
         self.handle(asked.ctx, Input::Cancel { ticket });
+    }
+
+    /// Somebody who waits takes no more of what precedes an answer.
+    pub(super) fn dropped(&mut self, which: u8) {
+        let count = self.asked.len().max(1);
+        if let Some((ticket, asked)) = self.asked.iter().nth(usize::from(which) % count) {
+            let (ticket, ctx) = (*ticket, asked.ctx);
+            self.handle(ctx, Input::Dropped { ticket });
+        }
     }
 
     pub(super) fn advance(&mut self, ms: u64) {
@@ -409,11 +427,22 @@ impl Model {
             stats.bytes <= MAX_CACHE_BYTES && (stats.entries == 0) == (stats.bytes == 0),
             "{stats:?}"
         );
-        assert!(stats.waiters <= self.asked.len() as u64, "{stats:?}");
+        let waiting = stats.waiters + stats.subscriptions;
+        assert!(waiting <= self.asked.len() as u64, "{stats:?}");
     }
 
-    /// Everything is answered, and the clock goes on: nothing may be left.
+    /// Everything is answered, subscriptions are given up, and the clock goes on: nothing may be left.
     pub(super) fn end(&mut self) {
+        let listening = |(_, asked): &(&Ticket, &Asked)| asked.listens && self.live.contains(&asked.ctx);
+        let open: Vec<_> = self
+            .asked
+            .iter()
+            .filter(listening)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in open {
+            self.give_up(ticket);
+        }
         for round in 0..400 {
             for ctx in self.live.clone() {
                 self.poll_ctx(ctx, usize::MAX);
@@ -438,7 +467,8 @@ impl Model {
             self.poll_ctx(ctx, usize::MAX);
         }
         let stats = self.replica.stats();
-        assert_eq!((stats.flights, stats.waiters), (0, 0), "left under way");
+        let left = (stats.flights, stats.waiters, stats.subscriptions);
+        assert_eq!(left, (0, 0, 0), "left under way");
         let lost: Vec<_> = self
             .asked
             .iter()
