@@ -43,6 +43,10 @@ before(async () => {
     "/spa/browser.js": from("/"),
     "/gone/browser.js": from("/gone/nothing.wasm"),
     "/leeward/": PACKAGE,
+    // Another version of the package.
+    "/other/version.js": 'export const VERSION = "9.9.9";',
+    [`/other/${WASM}`]: wasmOf("9.9.9"),
+    "/other/": PACKAGE,
   });
 });
 after(async () => {
@@ -115,5 +119,21 @@ test("a classic service worker takes the inline entry", async () => {
     return said;
   });
   assert.equal(said, "hi");
+  await page.close();
+});
+
+test("two versions in one page work side by side, and know each other's errors", async () => {
+  const page = await browser.newPage();
+  await page.goto(site.url);
+  const told = await page.evaluate(async () => {
+    const [ours, theirs] = await Promise.all(["/leeward/browser.js", "/other/browser.js"].map((path) => import(path)));
+    const open = ({ Replica }) => Replica.open({ tools: [{ name: "hi", handler: () => "hi" }] });
+    const [first, second] = [await open(ours), await open(theirs)];
+    await first.close();
+    const said = (await second.callTool("hi")).content[0].text;
+    const error = await first.callTool("hi").catch((error) => error);
+    return [said, error.code, error instanceof theirs.LeewardError, theirs.LeewardError.is(error)];
+  });
+  assert.deepEqual(told, ["hi", "closed", false, true]);
   await page.close();
 });
