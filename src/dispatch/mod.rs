@@ -103,8 +103,9 @@ impl Core {
         error.to_json(&correlation_id)
     }
 
-    /// Takes note of the clock. A step backward makes everything stored stale.
-    fn tick(&mut self, mono: Millis) {
+    /// Takes note of the clock, as [`Core::serve`] and [`Core::settle`] do. A step backward makes everything stored
+    /// stale.
+    pub fn tick(&mut self, mono: Millis) {
         if mono < self.mono {
             self.invalidate();
         }

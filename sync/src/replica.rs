@@ -261,6 +261,8 @@ impl Replica {
     }
 
     fn advance(&mut self, now: Now, ctx: Ctx) {
+        // The core, too, sees every reading: a step back between two messages must not pass it by.
+        self.core.tick(now.mono);
         let at = self.clock.advance(now.mono);
         self.desk.enter(at, ctx);
     }

@@ -192,3 +192,20 @@ fn cancel_by_notification_frees_the_context() {
         "the context still beats: its ticket was kept"
     );
 }
+
+/// The clock goes on and back between two messages: the answer stored before is served as fresh.
+#[test]
+fn a_clock_that_steps_back_between_messages_makes_answers_stale() {
+    let mut world = World::new(None, answer).seeded();
+    world.wait(0, &call(1, "get_a"));
+    world.pump();
+    assert!(matches!(
+        world.serve_as(0, &call(2, "get_a"), true).0,
+        Served::Reply { .. }
+    ));
+    world.now = world.now + Millis(2_500);
+    world.handle(0, Input::Tick);
+    world.now = world.now.since(Millis(1));
+    world.handle(0, Input::Tick);
+    assert_eq!(world.serve_as(0, &call(3, "get_a"), true).0, Served::Absent);
+}
