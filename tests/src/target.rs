@@ -32,6 +32,8 @@ pub enum Need {
     Alone,
     /// The host knows when a request never left (workerd and browsers tell a refused connection like a lost one).
     Unsent,
+    /// Dozens of responses may be open at once (browsers make six connections to a host over HTTP/1.1).
+    Streams,
 }
 
 /// Who speaks.

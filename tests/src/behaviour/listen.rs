@@ -177,7 +177,7 @@ cases! {
         assert_eq!(run.authority().log().len(), 0);
     }
 
-    fn a_principal_has_so_many_subscriptions_and_no_more(host) {
+    fn a_principal_has_so_many_subscriptions_and_no_more(host) needs(Streams) {
         let mut run = Run::open(host, Setup::new().limit("maxFlights", 1).limit("maxWaiters", 1));
         for n in 0..MAX_LISTENS_PER_PRINCIPAL {
             run.listens(&(100 + n).to_string(), TOOLS);

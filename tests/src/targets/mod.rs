@@ -69,7 +69,7 @@ pub const KINDS: &[Kind] = &[
         flags: &[],
         script: &["browser.mjs", "page"],
         reached: Reached::Orders {
-            lacks: &[Need::Unsent],
+            lacks: &[Need::Unsent, Need::Streams],
         },
     },
     Kind {
@@ -78,7 +78,7 @@ pub const KINDS: &[Kind] = &[
         flags: &[],
         script: &["browser.mjs", "worker"],
         reached: Reached::Orders {
-            lacks: &[Need::Unsent],
+            lacks: &[Need::Unsent, Need::Streams],
         },
     },
     Kind {
