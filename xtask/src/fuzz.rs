@@ -28,8 +28,17 @@ const INSTRUMENTED: [&str; 7] = [
 ];
 /// The target that is no libFuzzer's: the package's exports, driven from JavaScript.
 const EXPORTS: &str = "exports";
-/// How long each target runs in CI.
-const BRIEF_SECONDS: u64 = 10;
+/// How many inputs each target runs in CI: always the same ones, so that a red run is the change's own doing.
+const BRIEF_RUNS: u64 = 6_000;
+
+/// How long a target runs.
+#[derive(Clone, Copy)]
+enum Length {
+    /// From where its last run ended, with chance.
+    Seconds(u64),
+    /// From the seeds, without.
+    Runs(u64),
+}
 
 /// How a target did.
 struct Run {
@@ -65,7 +74,7 @@ pub(crate) fn brief(workspace: &Workspace, log: &Path) -> Result<Tally> {
     let engine = Engine::build(workspace)?;
     let mut runs = Vec::new();
     for (target, max_bytes) in engine.targets()? {
-        runs.push(engine.run(&target, &max_bytes, BRIEF_SECONDS)?);
+        runs.push(engine.run(&target, &max_bytes, Length::Runs(BRIEF_RUNS))?);
     }
     fs::write(log, table(&runs)).context(log.display())?;
     Ok(tally(&runs))
@@ -83,7 +92,7 @@ fn run(workspace: &Workspace, only: Option<&str>, seconds: u64) -> Result<(Tally
             ));
         }
         for (target, max_bytes) in targets {
-            runs.push(engine.run(&target, &max_bytes, seconds)?);
+            runs.push(engine.run(&target, &max_bytes, Length::Seconds(seconds))?);
         }
     }
     if only.is_none_or(|only| only == EXPORTS) {
@@ -178,10 +187,10 @@ impl<'a> Engine<'a> {
         command
     }
 
-    fn run(&self, target: &str, max_bytes: &str, seconds: u64) -> Result<Run> {
-        let (corpus, seeds) = (self.folder("corpus", target)?, self.folder("seeds", target)?);
-        let found = self.folder("found", target)?;
-        for stale in [&seeds, &found] {
+    fn run(&self, target: &str, max_bytes: &str, length: Length) -> Result<Run> {
+        let (kept, seeds) = (self.folder("corpus", target)?, self.folder("seeds", target)?);
+        let (fresh, found) = (self.folder("brief", target)?, self.folder("found", target)?);
+        for stale in [&fresh, &seeds, &found] {
             fs::remove_dir_all(stale).context(stale.display())?;
             fs::create_dir_all(stale).context(stale.display())?;
         }
@@ -194,13 +203,16 @@ impl<'a> Engine<'a> {
         }
         let progress = Progress::start(format!("fuzz {target}"));
         let mut program = self.program(target);
-        program.args([&corpus, &seeds]);
+        match length {
+            Length::Seconds(seconds) => program.arg(&kept).arg(format!("-max_total_time={seconds}")),
+            Length::Runs(runs) => program.arg(&fresh).arg(format!("-runs={runs}")).arg("-seed=1"),
+        };
+        program.arg(&seeds);
         let known = self.workspace.path("tests/fuzz/regressions").join(target);
         if known.is_dir() {
             program.arg(known);
         }
         program.args([
-            format!("-max_total_time={seconds}"),
             format!("-max_len={max_bytes}"),
             format!(
                 "-dict={}",
