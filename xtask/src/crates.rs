@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Context, Result};
+use crate::flags;
 use crate::process;
 use crate::report::Tally;
 use crate::workspace::Workspace;
@@ -26,6 +27,7 @@ const COMMIT: &str = ".cargo_vcs_info.json";
 pub(crate) fn packaged(workspace: &Workspace, log: &Path) -> Result<Tally> {
     // A change that is not committed yet is checked like any other; `cargo publish` itself will not take one. Cargo
     // checks that the metadata is complete, and that each builds against the others as packed.
+    forget_unpacked()?;
     let mut package = workspace.cargo(&["package", "--offline", "--locked", "--allow-dirty"]);
     package.args(PUBLISHED.iter().flat_map(|name| ["-p", name]));
     let ok = process::into_log(&mut package, log)?;
@@ -44,6 +46,28 @@ pub(crate) fn packaged(workspace: &Workspace, log: &Path) -> Result<Tally> {
     }
     fs::write(log, said).context(log.display())?;
     Ok(tally)
+}
+
+/// Takes away what cargo has unpacked of our own crates. It does so once for each version and place, and would build
+/// against the sources of an earlier run.
+fn forget_unpacked() -> Result {
+    // A registry without a host has no name before the hyphen: it is the one that cargo makes of what it packs.
+    let registries = fs::read_dir(flags::cargo_home()?.join("registry/src"));
+    let local = registries.into_iter().flatten().flatten().filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with('-')
+    });
+    for registry in local {
+        for name in PUBLISHED {
+            let unpacked = registry
+                .path()
+                .join(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
+            if unpacked.exists() {
+                fs::remove_dir_all(&unpacked).context(unpacked.display())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is missing from a crate's files, and what does not belong there.

@@ -38,7 +38,8 @@ pub(crate) fn reproducible(workspace: &Workspace) -> Result<String> {
     Ok(flags.join("\x1f"))
 }
 
-fn cargo_home() -> Result<PathBuf> {
+/// Where cargo keeps what it fetches and unpacks.
+pub(crate) fn cargo_home() -> Result<PathBuf> {
     let given = env::var_os("CARGO_HOME").map(PathBuf::from);
     given
         .or_else(|| Some(env::home_dir()?.join(".cargo")))
