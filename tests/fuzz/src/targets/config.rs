@@ -99,14 +99,23 @@ fn check_error(error: &Error, text: &str) {
     check_hidden(&message, text);
 }
 
-/// The authority's token, where nothing else says the same, is not in a text.
+/// The authority's token is in no text, unless the text says the same about another token.
 fn check_hidden(shown: &str, text: &str) {
-    if let Ok(Value::String(token)) =
-        serde_json::from_str::<Value>(text).map(|value| value["authority"]["token"].clone())
-    {
-        let hidden = token.len() < 8 || text.matches(&token).count() > 1 || !shown.contains(&token);
-        assert!(hidden, "the token is shown: {shown}");
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else {
+        return;
+    };
+    let Some(token) = value["authority"]["token"].as_str().map(str::to_owned) else {
+        return;
+    };
+    if token.len() < 8 || text.matches(&token).count() > 1 || !shown.contains(&token) {
+        return;
     }
+    value["authority"]["token"] = json!("another");
+    let otherwise = match Config::parse(&value.to_string()) {
+        Ok(config) => format!("{config:?}"),
+        Err(error) => error.to_json("0123456789abcdef"),
+    };
+    assert!(otherwise.contains(&token), "the token is shown: {shown}");
 }
 
 fn check(config: &Config, text: &str) {

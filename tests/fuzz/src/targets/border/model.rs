@@ -463,8 +463,12 @@ impl Model {
             }
             self.check();
         }
-        for ctx in self.live.clone() {
-            self.poll_ctx(ctx, usize::MAX);
+        // Time that went by at last may have brought up a question again, such as that for entropy.
+        for _ in 0..8 {
+            for ctx in self.live.clone() {
+                self.poll_ctx(ctx, usize::MAX);
+            }
+            self.answer(0);
         }
         let stats = self.replica.stats();
         let left = (stats.flights, stats.waiters, stats.subscriptions);
