@@ -28,7 +28,17 @@ pub(crate) fn packaged(workspace: &Workspace, log: &Path) -> Result<Tally> {
     // A change that is not committed yet is checked like any other; `cargo publish` itself will not take one. Cargo
     // checks that the metadata is complete, and that each builds against the others as packed.
     forget_unpacked()?;
-    let mut package = workspace.cargo(&["package", "--offline", "--locked", "--allow-dirty"]);
+    // What a registry has never changes, for cargo: what it built of an earlier run must go as well.
+    let target = workspace.target().join("package-check");
+    let _ = fs::remove_dir_all(&target);
+    let mut package = workspace.cargo(&[
+        "package",
+        "--offline",
+        "--locked",
+        "--allow-dirty",
+        "--target-dir",
+    ]);
+    package.arg(&target);
     package.args(PUBLISHED.iter().flat_map(|name| ["-p", name]));
     let ok = process::into_log(&mut package, log)?;
     let mut said = fs::read_to_string(log).context(log.display())?;
