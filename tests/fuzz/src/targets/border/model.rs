@@ -443,7 +443,7 @@ impl Model {
         for ticket in open {
             self.give_up(ticket);
         }
-        for round in 0..400 {
+        for round in 0..4_000 {
             for ctx in self.live.clone() {
                 self.poll_ctx(ctx, usize::MAX);
             }
