@@ -24,6 +24,8 @@ pub enum Code {
     InvalidParams,
     /// HTTP headers and body disagree.
     HeaderMismatch,
+    /// The request uses what its client capabilities do not declare.
+    MissingCapability,
     /// A protocol version this replica does not speak.
     UnsupportedVersion,
     /// A message over its limit.
@@ -64,12 +66,13 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ParseError,
         Self::InvalidRequest,
         Self::MethodNotFound,
         Self::InvalidParams,
         Self::HeaderMismatch,
+        Self::MissingCapability,
         Self::UnsupportedVersion,
         Self::TooLarge,
         Self::Cancelled,
@@ -96,6 +99,7 @@ impl Code {
             Self::MethodNotFound => ("method_not_found", -32601, 404, false),
             Self::InvalidParams => ("invalid_params", -32602, 400, false),
             Self::HeaderMismatch => ("header_mismatch", -32020, 400, false),
+            Self::MissingCapability => ("missing_capability", -32021, 400, false),
             Self::UnsupportedVersion => ("unsupported_version", -32022, 400, false),
             Self::Internal => ("internal", -32603, 500, false),
             // Ours, outside every reserved range.

@@ -24,12 +24,14 @@ pub const MAX_ID_BYTES: usize = 1 << 10;
 pub const MAX_RULES: usize = 1024;
 /// Most local tools and resources each.
 pub const MAX_LOCAL: usize = 1024;
-/// Most resources named by one `subscriptions/listen`.
+/// Most resources named by one `subscriptions/listen`, and most tasks.
 pub const MAX_SUBSCRIBED: usize = 256;
 /// Largest `subscriptions/listen`, in bytes: it is kept as long as its subscription.
 pub const MAX_LISTEN_BYTES: usize = 64 << 10;
 /// Most subscriptions open at once. They count neither as trips nor as waiting requests.
 pub const MAX_LISTENS: usize = 1024;
+/// Most tasks remembered per partition; the oldest is forgotten.
+pub const MAX_TASKS: usize = 256;
 /// Most subscriptions of one principal.
 pub const MAX_LISTENS_PER_PRINCIPAL: usize = 32;
 /// Most contexts alive at once (requests in progress on a request-bound host).

@@ -9,7 +9,7 @@ use lru::LruCache;
 use super::Seq;
 use crate::border::Millis;
 use crate::dispatch::Caller;
-use crate::limits::{MAX_NAME_BYTES, MAX_TOOLS};
+use crate::limits::{MAX_NAME_BYTES, MAX_TASKS, MAX_TOOLS};
 use crate::mcp::headers::HeaderParam;
 use crate::table::Names;
 
@@ -27,6 +27,8 @@ pub struct Partition {
     pub credential: Option<Option<String>>,
     /// Header annotations of the authority's tools, as last seen in `tools/list`.
     tools: Names<Vec<HeaderParam>>,
+    /// Tasks made for this caller, by their digests, oldest first; and whether they may yet have effects.
+    tasks: Vec<(u64, bool)>,
 }
 
 impl Partition {
@@ -42,6 +44,25 @@ impl Partition {
         if room && name.len() <= MAX_NAME_BYTES {
             self.tools.insert(name, params);
         }
+    }
+
+    /// Remembers a task by its digest; past [`MAX_TASKS`] the oldest is forgotten.
+    pub fn remember_task(&mut self, id: u64, open: bool) {
+        self.tasks.retain(|(known, _)| *known != id);
+        if self.tasks.len() >= MAX_TASKS {
+            self.tasks.remove(0);
+        }
+        self.tasks.push((id, open));
+    }
+
+    /// Whether a task that was made for this caller may yet have effects; `None` if it is not known.
+    pub fn task(&mut self, id: u64) -> Option<&mut bool> {
+        let (_, open) = self.tasks.iter_mut().find(|(known, _)| *known == id)?;
+        Some(open)
+    }
+
+    fn has_task(&self, id: u64) -> bool {
+        self.tasks.iter().any(|(known, _)| *known == id)
     }
 
     /// Takes note of the credential behind an answer. True if it is another one than before.
@@ -101,6 +122,7 @@ impl Partitions {
                 unsettled_until,
                 credential: None,
                 tools: Names::new(),
+                tasks: Vec::new(),
             }
         })
     }
@@ -116,6 +138,19 @@ impl Partitions {
         if let Some(partition) = self.known.peek_mut(caller) {
             partition.unsettled_until = partition.unsettled_until.max(until);
         }
+    }
+
+    /// Whether one of these tasks was made for another caller, and not for this one too.
+    #[must_use]
+    pub fn is_anothers_task(&self, caller: &Caller, ids: &[u64]) -> bool {
+        let own = self.known.peek(caller);
+        let mut foreign: Vec<u64> = ids.to_vec();
+        foreign.retain(|id| !own.is_some_and(|own| own.has_task(*id)));
+        foreign.sort_unstable();
+        self.known.iter().any(|(_, partition)| {
+            let mut tasks = partition.tasks.iter();
+            tasks.any(|(id, _)| foreign.binary_search(id).is_ok())
+        })
     }
 
     /// How many are remembered.

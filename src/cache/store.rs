@@ -262,7 +262,7 @@ mod tests {
             fresh: Millis(fresh),
             ..Windows::default()
         };
-        let parts = Parts::parse(&raw).unwrap();
+        let parts = Parts::parse(&raw, true).unwrap();
         store
             .insert(
                 found.digest,

@@ -55,7 +55,7 @@ pub(super) struct Flight {
     pub(super) caller: Caller,
     pub(super) partition: u64,
     pub(super) method: Method,
-    /// Tool, prompt or resource.
+    /// Tool, prompt, resource or task.
     pub(super) name: Option<String>,
     pub(super) has_cursor: bool,
     pub(super) plan: Plan,
@@ -67,6 +67,8 @@ pub(super) struct Flight {
     pub(super) prior: State,
     /// To the authority, not to a tool of the host.
     pub(super) forwarded: bool,
+    /// Its answer may be a task.
+    pub(super) may_be_task: bool,
     /// It is one, with one waiter.
     pub(super) subscription: Option<Subscription>,
     pub(super) waiters: Vec<Waiter>,

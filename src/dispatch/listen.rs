@@ -26,6 +26,7 @@ use crate::mcp::message::Message;
 use crate::mcp::meta::push_member;
 use crate::mcp::names::META_SUBSCRIPTION;
 use crate::mcp::subscription::{ACKNOWLEDGED, Change, Filter, LISTS};
+use crate::mcp::task::TASK_NEWS;
 
 /// What an agent listens for.
 #[derive(Debug)]
@@ -130,16 +131,20 @@ impl Core {
         if message.method == ACKNOWLEDGED {
             return self.acknowledged(id, message, raw, sink);
         }
-        let (Some(change), Some((subscription, waiter))) = (Change::of(&message.method), self.listener(id))
-        else {
+        let Some((subscription, waiter)) = self.listener(id) else {
             return false;
         };
-        let wanted = match (change, &subscription.honoured) {
-            (Change::Resource, Some(honoured)) => {
+        let wanted = match (Change::of(&message.method), &subscription.honoured) {
+            (Some(Change::Resource), Some(honoured)) => {
                 let uri = message.params.string("uri");
                 uri.is_some_and(|uri| honoured.names(&uri))
             }
-            _ => subscription.hears(change),
+            (None, Some(honoured)) if message.method == TASK_NEWS => {
+                let task = message.params.string("taskId");
+                task.is_some_and(|task| honoured.tasks().iter().any(|known| *known == task))
+            }
+            (Some(change), _) => subscription.hears(change),
+            (None, _) => false,
         };
         if !wanted {
             return false;
@@ -169,6 +174,8 @@ impl Core {
                 self.tell(id, part, sink)
             }
             Some(_) if !core::mem::take(&mut subscription.gap) => false,
+            // Nobody can say here how the tasks are doing: the agent has to ask.
+            Some(before) if !before.tasks().is_empty() => self.end(id, MISSED, sink),
             // The agent would wait for news that do not come.
             Some(before) if !honoured.covers(before) => self.end(id, LESS, sink),
             Some(before) => {
@@ -283,6 +290,10 @@ const INVALID: (Code, &str) = (
 const LESS: (Code, &str) = (
     Code::AuthorityInvalid,
     "the authority no longer tells all that it had agreed to",
+);
+const MISSED: (Code, &str) = (
+    Code::AuthorityUnreachable,
+    "the authority's stream broke, and news of tasks may have been lost: ask tasks/get, and listen again",
 );
 const SLOW: (Code, &str) = (
     Code::OverBudget,

@@ -16,6 +16,7 @@ use crate::mcp::headers::{HeaderParam, annotations};
 use crate::mcp::meta::push_member;
 use crate::mcp::names::{LEGACY, META_SERVER_INFO, MODERN};
 use crate::mcp::result::Parts;
+use crate::mcp::task::TASKS;
 use crate::table::Names;
 
 /// The answer of a replica without an authority.
@@ -98,8 +99,13 @@ pub(super) fn unheard<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
 /// extensions that are not passed on.
 fn capabilities(theirs: &Members<'_>, modern: bool, local: &Local) -> String {
     let mut out = String::new();
-    for (name, value) in theirs.iter().filter(|(name, _)| *name != "extensions") {
-        let value = if modern {
+    for (name, value) in theirs.iter() {
+        let value = if name == "extensions" {
+            match Members::parse(value).and_then(|extensions| extensions.raw(TASKS)) {
+                Some(tasks) if modern => format!(r#"{{"{TASKS}":{tasks}}}"#).into(),
+                _ => continue,
+            }
+        } else if modern {
             value.into()
         } else {
             unheard(name, value)

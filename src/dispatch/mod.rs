@@ -5,7 +5,7 @@
 //! only local tools.
 //!
 //! In order: `request` validates, `serve` identifies, limits and looks up, `plan` asks the policy, `flights`
-//! joins trips, `settle` stores, `listen` keeps subscriptions, `lists` merges local items and reads annotations, `render` writes.
+//! joins trips, `settle` stores, `listen` keeps subscriptions, `tasks` knows whose a task is, `lists` merges local items and reads annotations, `render` writes.
 
 use alloc::format;
 use alloc::string::String;
@@ -21,6 +21,7 @@ mod render;
 mod request;
 mod serve;
 mod settle;
+mod tasks;
 mod trip;
 
 pub use agent::{Caller, Request, Served, Stats, Step};

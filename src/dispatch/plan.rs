@@ -64,7 +64,8 @@ impl Plan {
 
     /// The plan for a request: the operator's rule, else the rule a local tool was registered with, else the
     /// default of the method. A tool nobody vouches for is a write; lists and reads follow the authority's
-    /// hints; prompts and completions are reads that nobody stores.
+    /// hints; prompts, completions and `tasks/get` are reads that nobody stores; what is sent to a task is a
+    /// write.
     ///
     /// # Errors
     /// `denied_by_policy`.
@@ -72,7 +73,8 @@ impl Plan {
         let plan = match (asked.method, rule) {
             (Method::CallTool | Method::ReadResource, Some(rule)) => Self::of(rule)?,
             (Method::CallTool, None) => Self::WRITE,
-            (Method::GetPrompt | Method::Complete | Method::Listen, _) => Self::LIVE,
+            (Method::GetPrompt | Method::Complete | Method::Listen | Method::GetTask, _) => Self::LIVE,
+            (Method::UpdateTask | Method::CancelTask, _) => Self::WRITE,
             _ => Self::HINTED,
         };
         // MRTR steps are never looked up or stored (2026-07-28, Caching), nor is what the key cannot tell apart.

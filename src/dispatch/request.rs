@@ -17,6 +17,7 @@ use crate::mcp::message::Message;
 use crate::mcp::meta::{Meta, push_member};
 use crate::mcp::names::{HEADER_VERSION, LEGACY, META_CAPABILITIES, META_VERSION, MODERN};
 use crate::mcp::subscription::Filter;
+use crate::mcp::task::{declares_tasks, undeclared};
 
 /// The revision that an agent speaks in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,9 @@ pub(super) enum Method {
     GetPrompt,
     Complete,
     Listen,
+    GetTask,
+    UpdateTask,
+    CancelTask,
 }
 
 impl Method {
@@ -68,6 +72,9 @@ impl Method {
             ("prompts/get", _) => Self::GetPrompt,
             ("completion/complete", _) => Self::Complete,
             ("subscriptions/listen", Era::Modern) => Self::Listen,
+            ("tasks/get", Era::Modern) => Self::GetTask,
+            ("tasks/update", Era::Modern) => Self::UpdateTask,
+            ("tasks/cancel", Era::Modern) => Self::CancelTask,
             _ => return None,
         })
     }
@@ -86,6 +93,9 @@ impl Method {
             Self::GetPrompt => "prompts/get",
             Self::Complete => "completion/complete",
             Self::Listen => "subscriptions/listen",
+            Self::GetTask => "tasks/get",
+            Self::UpdateTask => "tasks/update",
+            Self::CancelTask => "tasks/cancel",
         }
     }
 
@@ -114,11 +124,18 @@ impl Method {
         )
     }
 
+    /// Whether it is about a task.
+    pub(super) const fn is_task(self) -> bool {
+        matches!(self, Self::GetTask | Self::UpdateTask | Self::CancelTask)
+    }
+
     /// The parameter that `Mcp-Name` mirrors.
     const fn named_by(self) -> Option<&'static str> {
         match self {
             Self::CallTool | Self::GetPrompt => Some("name"),
             Self::ReadResource => Some("uri"),
+            // SEP-2663, Streamable HTTP: Routing Headers.
+            Self::GetTask | Self::UpdateTask | Self::CancelTask => Some("taskId"),
             _ => None,
         }
     }
@@ -134,7 +151,7 @@ pub(super) struct Asked<'a> {
     pub(super) meta: Meta<'a>,
     /// Raw object.
     pub(super) capabilities: &'a str,
-    /// `params.name` or `params.uri`, where the method has one.
+    /// `params.name`, `params.uri` or `params.taskId`, where the method has one.
     pub(super) name: Option<Cow<'a, str>>,
     /// Raw object; `{}` if absent. Tools only.
     pub(super) arguments: &'a str,
@@ -148,6 +165,13 @@ pub(super) struct Asked<'a> {
     pub(super) wanted: Option<&'static str>,
     /// For `subscriptions/listen`: what for.
     pub(super) filter: Option<Filter>,
+}
+
+impl Asked<'_> {
+    /// Whether tasks may be spoken of in the answer.
+    pub(super) fn knows_tasks(&self) -> bool {
+        declares_tasks(self.capabilities)
+    }
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
@@ -253,7 +277,14 @@ pub(super) fn validate<'a>(
         wanted: None,
         filter: None,
     };
+    if method.is_task() && !asked.knows_tasks() {
+        return Err(undeclared());
+    }
     check_params(&mut asked, &message.params)?;
+    let listens = asked.filter.as_ref();
+    if listens.is_some_and(|filter| !filter.tasks().is_empty()) && !asked.knows_tasks() {
+        return Err(undeclared());
+    }
     Ok(asked)
 }
 
@@ -282,7 +313,10 @@ fn check_params<'a>(asked: &mut Asked<'a>, params: &Members<'a>) -> Result<(), E
             (Method::CallTool | Method::GetPrompt, "arguments") => object,
             (Method::Complete, "ref" | "argument") => object,
             (method, "cursor") if method.list_member().is_some() => value.starts_with('"'),
-            (Method::CallTool | Method::GetPrompt | Method::ReadResource, "inputResponses") => object,
+            (
+                Method::CallTool | Method::GetPrompt | Method::ReadResource | Method::UpdateTask,
+                "inputResponses",
+            ) => object,
             (Method::CallTool | Method::GetPrompt | Method::ReadResource, "requestState") => {
                 value.starts_with('"')
             }
@@ -308,6 +342,7 @@ fn check_params<'a>(asked: &mut Asked<'a>, params: &Members<'a>) -> Result<(), E
     let required: &[&str] = match asked.method {
         Method::Complete => &["ref", "argument"],
         Method::Listen => &["notifications"],
+        Method::UpdateTask => &["inputResponses"],
         _ => &[],
     };
     for member in required {

@@ -130,6 +130,7 @@ impl Core {
     ) -> Result<Step, Error> {
         let asked = validate(message, id, request.headers, request.negotiated)?;
         self.identify(request.caller)?;
+        self.check_tasks(request.caller, &asked)?;
         if asked.method == Method::Ping {
             render::result(out, &Recipient::of(&asked), &Parts::empty(), None, None);
             return Ok(Step::of(Served::Reply {
@@ -403,6 +404,7 @@ impl Core {
             seq: self.seq.advance(),
             started: now,
             prior,
+            may_be_task: asked.method == Method::CallTool && route.local.is_none() && asked.knows_tasks(),
             forwarded: route.local.is_none(),
             subscription: asked.filter.clone().map(Subscription::new),
             waiters: Vec::new(),

@@ -18,6 +18,7 @@ use crate::mcp::names::{
 };
 use crate::mcp::result::{Parts, is_valid, notification};
 use crate::mcp::subscription::Change;
+use crate::mcp::task::{TASK_NEWS, Task};
 use crate::provenance::{Provenance, State};
 
 /// How long after a write of unknown outcome nothing that it may have touched is stored.
@@ -62,21 +63,22 @@ impl Core {
 
     /// Read your writes: what started before this point is stale for this principal.
     fn stale_after_write(&mut self, now: Millis, flight: &Flight, unknown: bool) {
+        self.stale_for(&flight.caller, flight.partition);
+        if unknown {
+            match self.partitions.same(&flight.caller, flight.partition) {
+                Some(partition) => partition.unsettled_until = now + SETTLE,
+                None => self.partitions.unsettle(&flight.caller, now + SETTLE),
+            }
+        }
+    }
+
+    /// What started before this point is stale for a principal.
+    pub(super) fn stale_for(&mut self, caller: &Caller, partition: u64) {
         let seq = self.seq.advance();
-        match self.partitions.same(&flight.caller, flight.partition) {
-            Some(partition) => {
-                partition.floor = seq;
-                if unknown {
-                    partition.unsettled_until = now + SETTLE;
-                }
-            }
+        match self.partitions.same(caller, partition) {
+            Some(partition) => partition.floor = seq,
             // The partition was forgotten meanwhile: nobody can tell whose view this concerns.
-            None => {
-                self.floor = seq;
-                if unknown {
-                    self.partitions.unsettle(&flight.caller, now + SETTLE);
-                }
-            }
+            None => self.floor = seq,
         }
     }
 
@@ -201,9 +203,18 @@ impl Core {
     }
 
     fn answered(&mut self, now: Millis, mut flight: Flight, raw: &str, sink: &mut dyn Sink) {
-        let valid = is_valid(flight.method.name(), raw);
-        let mut parts = match Parts::parse(raw) {
-            Some(parts) if valid || !parts.complete => parts,
+        let result = Members::parse(raw).unwrap_or_default();
+        // `tasks/get` has no business to say so, but tells a task all the same.
+        let made = flight.method != Method::GetTask && result.string("resultType").as_deref() == Some("task");
+        let of_task = made || flight.method == Method::GetTask;
+        let task = if of_task { Task::read(&result) } else { None };
+        let valid = if of_task {
+            task.is_some() && (flight.may_be_task || !made)
+        } else {
+            is_valid(flight.method.name(), raw)
+        };
+        let mut parts = match Parts::parse(raw, !of_task) {
+            Some(parts) if valid || !(parts.complete || of_task) => parts,
             _ => {
                 let code = if flight.plan.write {
                     Code::UnknownOutcome
@@ -212,10 +223,12 @@ impl Core {
                 } else {
                     Code::Internal
                 };
-                let error = Error::new(
-                    code,
-                    "the result is not one of this method, or has a member twice",
-                );
+                let message = if made && !flight.may_be_task {
+                    "the authority made a task, which the request does not allow"
+                } else {
+                    "the result is not one of this method, or has a member twice"
+                };
+                let error = Error::new(code, message);
                 return self.failed(
                     now,
                     flight,
@@ -228,6 +241,9 @@ impl Core {
                 );
             }
         };
+        if let Some(task) = &task {
+            self.note_task(&flight, task);
+        }
         if let (Some(_), Some(waiter)) = (&flight.subscription, flight.waiters.first()) {
             parts.meta = render::replaced(&parts.meta, META_SUBSCRIPTION, &waiter.to.id);
         }
@@ -344,6 +360,15 @@ impl Core {
         };
         if let Some(change) = Change::of(&message.method) {
             self.stale(change);
+        }
+        let Some(under_way) = self.flights.flight(flight) else {
+            return false;
+        };
+        if message.method == TASK_NEWS
+            && let Some(task) = Task::read(&message.params)
+        {
+            let (caller, partition) = (under_way.caller.clone(), under_way.partition);
+            self.task_seen(&caller, partition, &task);
         }
         let Some(under_way) = self.flights.flight(flight) else {
             return false;

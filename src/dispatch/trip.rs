@@ -25,7 +25,7 @@ pub struct Forward {
     pub principal: Option<String>,
     /// MCP method.
     pub method: String,
-    /// `params.name` or `params.uri`, where `Mcp-Name` mirrors it.
+    /// `params.name`, `params.uri` or `params.taskId`, where `Mcp-Name` mirrors it.
     pub name: Option<String>,
     /// Raw JSON members of `params` without `_meta` and without braces; may be empty.
     pub params: String,

@@ -8,3 +8,4 @@ pub mod meta;
 pub mod names;
 pub mod result;
 pub mod subscription;
+pub mod task;

@@ -42,10 +42,11 @@ impl Parts {
         }
     }
 
-    /// Takes a raw result apart. `None` if it is no object, or a member is there twice at its top or in its
+    /// Takes a raw result apart. `hinted`: `ttlMs` and `cacheScope` are caching's; in a `Task` they are members as
+    /// all others (SEP-2663, Tasks). `None` if it is no object, or a member is there twice at its top or in its
     /// `_meta`: such a result is neither stored nor understood.
     #[must_use]
-    pub fn parse(raw: &str) -> Option<Self> {
+    pub fn parse(raw: &str, hinted: bool) -> Option<Self> {
         let result = Members::parse(raw)?;
         if result.has_duplicates() {
             return None;
@@ -56,9 +57,12 @@ impl Parts {
         };
         for (name, value) in result.iter() {
             match name {
-                "ttlMs" => parts.ttl = Millis(json::unsigned(value).unwrap_or(0)).min(MAX_AGE),
-                "cacheScope" if value == "\"public\"" => parts.scope = Scope::Public,
-                "cacheScope" => {}
+                "ttlMs" if hinted => parts.ttl = Millis(json::unsigned(value).unwrap_or(0)).min(MAX_AGE),
+                "cacheScope" if hinted => {
+                    if value == "\"public\"" {
+                        parts.scope = Scope::Public;
+                    }
+                }
                 "resultType" if value == "\"complete\"" => {}
                 "_meta" => {
                     let meta = Members::parse(value).filter(|meta| !meta.has_duplicates())?;
@@ -117,8 +121,7 @@ mod tests {
     #[test]
     fn takes_out_what_is_filled_anew() {
         let parts = Parts::parse(
-            r#"{"resultType":"complete","content":[],"ttlMs":5,"cacheScope":"public","_meta":{"a":1,"dev.leeward/cache":"x"}}"#,
-        )
+            r#"{"resultType":"complete","content":[],"ttlMs":5,"cacheScope":"public","_meta":{"a":1,"dev.leeward/cache":"x"}}"#, true)
         .unwrap();
         assert_eq!((&*parts.members, &*parts.meta), (r#""content":[]"#, r#""a":1"#));
         assert_eq!(
@@ -129,14 +132,18 @@ mod tests {
 
     #[test]
     fn distrusts_hints() {
-        let ttl = |raw: &str| Parts::parse(&alloc::format!(r#"{{"ttlMs":{raw}}}"#)).unwrap().ttl;
+        let ttl = |raw: &str| {
+            Parts::parse(&alloc::format!(r#"{{"ttlMs":{raw}}}"#), true)
+                .unwrap()
+                .ttl
+        };
         assert_eq!(ttl("-5"), Millis(0));
         assert_eq!(ttl("1.5"), Millis(0));
         assert_eq!(ttl("\"60\""), Millis(0));
         assert_eq!(ttl("99999999999999999999999"), Millis(0));
         assert_eq!(ttl("9999999999999"), MAX_AGE);
         let scope = |raw: &str| {
-            Parts::parse(&alloc::format!(r#"{{"cacheScope":{raw}}}"#))
+            Parts::parse(&alloc::format!(r#"{{"cacheScope":{raw}}}"#), true)
                 .unwrap()
                 .scope
         };
@@ -147,14 +154,18 @@ mod tests {
     #[test]
     fn knows_what_is_not_to_be_stored() {
         assert!(
-            !Parts::parse(r#"{"resultType":"input_required"}"#)
+            !Parts::parse(r#"{"resultType":"input_required"}"#, true)
                 .unwrap()
                 .complete
         );
-        assert!(Parts::parse(r#"{"isError":true,"content":[]}"#).unwrap().is_error);
-        assert!(Parts::parse(r#"{"content":[],"content":[]}"#).is_none());
-        assert!(Parts::parse(r#"{"_meta":{"a":1,"a":2}}"#).is_none());
-        assert!(Parts::parse("[]").is_none());
+        assert!(
+            Parts::parse(r#"{"isError":true,"content":[]}"#, true)
+                .unwrap()
+                .is_error
+        );
+        assert!(Parts::parse(r#"{"content":[],"content":[]}"#, true).is_none());
+        assert!(Parts::parse(r#"{"_meta":{"a":1,"a":2}}"#, true).is_none());
+        assert!(Parts::parse("[]", true).is_none());
         assert!(!is_valid("tools/call", r#"{"content":"text"}"#));
         assert!(!is_valid("tools/list", r#"{"content":[]}"#));
     }

@@ -13,6 +13,8 @@ pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
 /// The member of a filter that names resources.
 const RESOURCES: &str = "resourceSubscriptions";
+/// The member that names tasks (SEP-2663, Task Status Notifications).
+const TASK_IDS: &str = "taskIds";
 
 /// A kind of change that a server tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Filter {
     kinds: u8,
     /// At most [`MAX_SUBSCRIBED`], no two alike.
     uris: Vec<String>,
+    /// Likewise.
+    tasks: Vec<String>,
 }
 
 impl Filter {
@@ -79,7 +83,7 @@ impl Filter {
     ///
     /// # Errors
     /// `invalid_params` if it is no object, has repeated members, a member of the wrong type, or more than
-    /// [`MAX_SUBSCRIBED`] resources.
+    /// [`MAX_SUBSCRIBED`] resources or tasks.
     pub fn parse(raw: &str) -> Result<Self, Error> {
         let wrong = || Error::new(Code::InvalidParams, WRONG);
         let members = Members::parse(raw)
@@ -93,23 +97,18 @@ impl Filter {
                 Some(_) => return Err(wrong()),
             }
         }
-        for raw in json::elements(members.raw(RESOURCES).unwrap_or("[]")).ok_or_else(wrong)? {
-            let uri = json::string(raw).ok_or_else(wrong)?;
-            if filter.uris.iter().any(|known| *known == uri) {
-                continue;
-            }
-            if uri.is_empty() || uri.len() > MAX_NAME_BYTES || filter.uris.len() == MAX_SUBSCRIBED {
-                return Err(wrong());
-            }
+        filter.uris = names(&members, RESOURCES).ok_or_else(wrong)?;
+        if !filter.uris.is_empty() {
             filter.kinds |= Change::Resource.bit();
-            filter.uris.push(uri.into_owned());
         }
+        filter.tasks = names(&members, TASK_IDS).ok_or_else(wrong)?;
         Ok(filter)
     }
 
     /// Leaves what another asks for too.
     pub fn limit(&mut self, other: &Self) {
         self.uris.retain(|uri| other.uris.contains(uri));
+        self.tasks.retain(|id| other.tasks.contains(id));
         self.kinds &= other.kinds;
         if self.uris.is_empty() {
             self.kinds &= !Change::Resource.bit();
@@ -119,7 +118,8 @@ impl Filter {
     /// Whether it asks for all that another asks for.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        other.kinds & !self.kinds == 0 && other.uris.iter().all(|uri| self.uris.contains(uri))
+        let has = |ours: &[String], theirs: &[String]| theirs.iter().all(|name| ours.contains(name));
+        other.kinds & !self.kinds == 0 && has(&self.uris, &other.uris) && has(&self.tasks, &other.tasks)
     }
 
     /// Whether it asks for a kind of change at all.
@@ -132,6 +132,12 @@ impl Filter {
     #[must_use]
     pub fn uris(&self) -> &[String] {
         &self.uris
+    }
+
+    /// The tasks that it names.
+    #[must_use]
+    pub fn tasks(&self) -> &[String] {
+        &self.tasks
     }
 
     /// Whether it asks for news of this resource: one that it names, or a part of one (2026-07-28, Schema,
@@ -152,16 +158,19 @@ impl Filter {
         for list in LISTS.iter().filter(|list| self.wants(**list)) {
             push_member(&mut out, list.member(), "true");
         }
-        if !self.uris.is_empty() {
+        for (member, names) in [(RESOURCES, &self.uris), (TASK_IDS, &self.tasks)] {
+            if names.is_empty() {
+                continue;
+            }
             let mut list = String::from("[");
-            for uri in &self.uris {
+            for name in names {
                 if list.len() > 1 {
                     list.push(',');
                 }
-                json::push_string(&mut list, uri);
+                json::push_string(&mut list, name);
             }
             list.push(']');
-            push_member(&mut out, RESOURCES, &list);
+            push_member(&mut out, member, &list);
         }
         out.insert(0, '{');
         out.push('}');
@@ -169,7 +178,23 @@ impl Filter {
     }
 }
 
-const WRONG: &str = "params.notifications must be an object of booleans, and resourceSubscriptions in it at most 256 URIs of 1 to 8192 bytes, no member twice";
+const WRONG: &str = "params.notifications must be an object of booleans, and resourceSubscriptions and taskIds in it at most 256 strings of 1 to 8192 bytes, no member twice";
+
+/// The texts of a list, each once. `None` if it is no such list, or too long.
+fn names(members: &Members<'_>, member: &str) -> Option<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for raw in json::elements(members.raw(member).unwrap_or("[]"))? {
+        let name = json::string(raw)?;
+        if names.iter().any(|known| *known == name) {
+            continue;
+        }
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || names.len() == MAX_SUBSCRIBED {
+            return None;
+        }
+        names.push(name.into_owned());
+    }
+    Some(names)
+}
 
 #[cfg(test)]
 mod tests {
@@ -184,17 +209,17 @@ mod tests {
     #[test]
     fn keeps_what_it_knows_and_writes_it_back() {
         let filter = parse(
-            r#"{"promptsListChanged":false,"toolsListChanged":true,"taskIds":["1"],"resourceSubscriptions":["a:\u0031","a:1","b:\""]}"#,
+            r#"{"promptsListChanged":false,"toolsListChanged":true,"x":1,"taskIds":["1","2","1"],"resourceSubscriptions":["a:\u0031","a:1","b:\""]}"#,
         );
         assert_eq!(
             filter.to_json(),
-            r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1","b:\""]}"#
+            r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1","b:\""],"taskIds":["1","2"]}"#
         );
         assert_eq!(parse(&filter.to_json()), filter);
         assert_eq!(parse("{}").to_json(), "{}");
         assert_eq!(parse(r#"{"resourceSubscriptions":[]}"#).to_json(), "{}");
         let other = parse(
-            r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:1","c:"]}"#,
+            r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:1","c:"],"taskIds":["2","3"]}"#,
         );
         let mut both = filter.clone();
         both.limit(&other);
@@ -203,7 +228,7 @@ mod tests {
         );
         assert_eq!(
             both.to_json(),
-            r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1"]}"#
+            r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1"],"taskIds":["2"]}"#
         );
         assert!(both.wants(Change::Tools) && both.wants(Change::Resource) && !both.wants(Change::Prompts));
         both.limit(&parse(r#"{"toolsListChanged":true}"#));
@@ -212,11 +237,18 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_filter() {
-        let many = |count: usize| {
-            let uris: Vec<String> = (0..count).map(|n| format!("\"a:{n}\"")).collect();
-            format!(r#"{{"resourceSubscriptions":[{}]}}"#, uris.join(","))
+        let many = |member: &str, count: usize| {
+            let names: Vec<String> = (0..count).map(|n| format!("\"a:{n}\"")).collect();
+            format!(r#"{{"{member}":[{}]}}"#, names.join(","))
         };
-        assert_eq!(parse(&many(MAX_SUBSCRIBED)).uris().len(), MAX_SUBSCRIBED);
+        assert_eq!(
+            parse(&many(RESOURCES, MAX_SUBSCRIBED)).uris().len(),
+            MAX_SUBSCRIBED
+        );
+        assert_eq!(
+            parse(&many(TASK_IDS, MAX_SUBSCRIBED)).tasks().len(),
+            MAX_SUBSCRIBED
+        );
         let long = format!(
             r#"{{"resourceSubscriptions":["{}"]}}"#,
             "x".repeat(MAX_NAME_BYTES + 1)
@@ -232,7 +264,9 @@ mod tests {
             r#"{"resourceSubscriptions":[1]}"#,
             r#"{"resourceSubscriptions":[""]}"#,
             &long,
-            &many(MAX_SUBSCRIBED + 1),
+            &many(RESOURCES, MAX_SUBSCRIBED + 1),
+            &many(TASK_IDS, MAX_SUBSCRIBED + 1),
+            r#"{"taskIds":[1]}"#,
         ] {
             assert_eq!(
                 Filter::parse(raw).unwrap_err().code,

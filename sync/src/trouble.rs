@@ -149,9 +149,9 @@ impl Trouble {
         }
     }
 
-    /// A subscription toward the session era.
+    /// A subscription, or what is about a task, toward the session era.
     pub(crate) fn unheard() -> Self {
-        let message = "the authority speaks a session-era revision, which has no subscriptions/listen";
+        let message = "the authority speaks a session-era revision, which does not know this method";
         Self::new(Code::MethodNotFound, message, "")
     }
 

@@ -193,6 +193,7 @@ impl Message {
             let name = match body["method"].as_str() {
                 Some("tools/call" | "prompts/get") => &body["params"]["name"],
                 Some("resources/read") => &body["params"]["uri"],
+                Some(method) if method.starts_with("tasks/") => &body["params"]["taskId"],
                 _ => &serde_json::Value::Null,
             };
             if let Some(name) = name.as_str() {

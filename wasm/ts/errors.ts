@@ -13,6 +13,7 @@ export type ErrorCode =
   | "method_not_found"
   | "invalid_params"
   | "header_mismatch"
+  | "missing_capability"
   | "unsupported_version"
   | "too_large"
   | "cancelled"

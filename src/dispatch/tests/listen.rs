@@ -133,11 +133,7 @@ const STORED: &[(&str, &str, &str)] = &[
 fn every_message_carries_the_agents_own_id_and_is_else_as_it_was() {
     for id in ["7", r#""listen:1""#] {
         let mut bench = Bench::new();
-        let flight = bench.starts(
-            &ann(),
-            9,
-            &listen(id, r#"{"toolsListChanged":true,"taskIds":["1"]}"#),
-        );
+        let flight = bench.starts(&ann(), 9, &listen(id, r#"{"toolsListChanged":true,"x":["1"]}"#));
         let ack = bench.hears(flight, &acknowledgement(ALL));
         assert_eq!(
             ack,

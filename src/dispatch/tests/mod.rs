@@ -4,6 +4,7 @@ extern crate std;
 
 mod guards;
 mod listen;
+mod tasks;
 
 use alloc::format;
 use alloc::string::{String, ToString as _};

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::plan::Plan;
 use super::{Authority, Seen};
+use leeward::mcp::task::TASKS;
 
 /// Tools named `get_*` read, those named `put_*` write; each answer counts the calls, so that no two are
 /// alike.
@@ -36,7 +37,8 @@ impl Authority {
                 json!({
                     "supportedVersions": ["2026-07-28"],
                     "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true},
-                        "prompts": {}, "completions": {}},
+                        "prompts": {}, "completions": {},
+                        "extensions": {TASKS: {}}},
                     "instructions": "ask",
                     "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "scripted", "version": "1.0.0"}},
                 }),

@@ -39,7 +39,7 @@ pub struct Seen {
     pub body: Vec<u8>,
     /// The JSON-RPC method; empty if there is none.
     pub rpc: String,
-    /// `params.name` or `params.uri`.
+    /// `params.name`, `params.uri` or `params.taskId`.
     pub name: Option<String>,
     /// The JSON-RPC id; null for a notification.
     pub id: Value,
@@ -55,6 +55,7 @@ impl Seen {
         let name = params["name"]
             .as_str()
             .or(params["uri"].as_str())
+            .or(params["taskId"].as_str())
             .map(str::to_owned);
         Self {
             http: http.into(),
@@ -139,7 +140,7 @@ impl Default for Authority {
             hint: (0, "private"),
             page_size: 0,
             sessions: None,
-            tells: &["toolsListChanged", "resourceSubscriptions"],
+            tells: &["toolsListChanged", "resourceSubscriptions", "taskIds"],
             streams: Vec::new(),
         }
     }

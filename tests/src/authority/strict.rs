@@ -65,6 +65,7 @@ fn modern(seen: &Seen, version: &str) -> Result<(), String> {
     expect("mcp-protocol-version", Some(version))?;
     expect("mcp-method", Some(&seen.rpc))?;
     let named = matches!(&*seen.rpc, "tools/call" | "prompts/get" | "resources/read");
+    let named = named || seen.rpc.starts_with("tasks/");
     expect("mcp-name", seen.name.as_deref().filter(|_| named))
 }
 

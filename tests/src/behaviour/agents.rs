@@ -142,7 +142,7 @@ cases! {
             "resources/unsubscribe",
             "subscriptions/unlisten",
             "sampling/createMessage",
-            "tasks/get",
+            "tasks/list",
         ] {
             let answer = run.ask(&Message::bare(method).header("mcp-method", method));
             answer.fails(if method.trim() == method && !method.is_empty() {

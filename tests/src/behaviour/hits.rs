@@ -152,7 +152,8 @@ cases! {
         );
         assert_eq!(result["instructions"], "ask");
         let expected = json!({
-            "tools": {"listChanged": true}, "resources": {"subscribe": true}, "prompts": {}, "completions": {}
+            "tools": {"listChanged": true}, "resources": {"subscribe": true}, "prompts": {}, "completions": {},
+            "extensions": {"io.modelcontextprotocol/tasks": {}}
         });
         assert_eq!(result["capabilities"], expected);
     }

@@ -15,6 +15,7 @@ mod local;
 mod mirrored;
 mod outages;
 mod policy;
+mod tasks;
 mod time;
 mod together;
 mod unstored;
@@ -47,6 +48,7 @@ pub const ALL: &[&[Case]] = &[
     mirrored::CASES,
     outages::CASES,
     policy::CASES,
+    tasks::CASES,
     time::CASES,
     together::CASES,
     unstored::CASES,

@@ -65,12 +65,12 @@ cases! {
             Some(2),
             "tools/call",
             None,
-            result(r#"{"resultType":"task","task":{"taskId":"1"}}"#),
+            result(r#"{"resultType":"com.example/later","later":{"id":"1"}}"#),
         );
         for _ in 0..2 {
             assert_eq!(
                 run.miss(&Message::call("get_ticket", "{}")).result()["resultType"],
-                "task"
+                "com.example/later"
             );
         }
     }

@@ -1,6 +1,7 @@
 //! The official example messages, on both sides of the replica, against the official schema.
 
 mod schema;
+mod tasks;
 
 use std::fs;
 use std::path::PathBuf;

@@ -30,8 +30,14 @@ pub(crate) struct Schema {
 impl Schema {
     pub(crate) fn load(revision: &str) -> Self {
         let schema = read(&vectors().join(revision).join("schema.json"));
+        let mut defs = schema["$defs"].clone();
+        if revision == "2026-07-28" {
+            for (name, definition) in crate::tasks::definitions() {
+                defs[name] = definition;
+            }
+        }
         Self {
-            defs: schema["$defs"].clone(),
+            defs,
             validators: RefCell::default(),
         }
     }
@@ -92,6 +98,7 @@ impl Schemas {
         let definition = match (crossing.upstream, message.get("method"), message.get("error")) {
             (true, ..) if message.get("id").is_none() => "ClientNotification".into(),
             (true, ..) => request(&crossing.method).unwrap_or_else(|| panic!("sent upstream: {message}")),
+            (false, Some(method), _) if method == "notifications/tasks" => "TaskStatusNotification".into(),
             (false, Some(_), _) => "ServerNotification".into(),
             (false, None, Some(error)) => match error["code"].as_i64() {
                 Some(-32020) if modern => "HeaderMismatchError".into(),
@@ -104,6 +111,7 @@ impl Schemas {
                 let result = &message["result"];
                 let name = match result["resultType"].as_str() {
                     Some("input_required") => "InputRequiredResult".to_owned(),
+                    Some("task") => "CreateTaskResult".to_owned(),
                     Some("complete") | None => result_of(&crossing.method),
                     Some(_) => "Result".to_owned(),
                 };
@@ -137,6 +145,9 @@ fn stem(method: &str) -> Option<&'static str> {
         "prompts/get" => "GetPrompt",
         "completion/complete" => "Complete",
         "subscriptions/listen" => "SubscriptionsListen",
+        "tasks/get" => "GetTask",
+        "tasks/update" => "UpdateTask",
+        "tasks/cancel" => "CancelTask",
         _ => return None,
     })
 }
