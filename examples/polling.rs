@@ -59,6 +59,7 @@ fn call(replica: &mut Replica, message: &str) -> String {
         headers: None,
         negotiated: None,
         message: message.as_bytes(),
+        verb: leeward::Verb::Post,
         peek: false,
     };
     if let Served::Wait(_) = replica.serve(now(), request, &mut out) {

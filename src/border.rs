@@ -242,6 +242,11 @@ pub struct Reply {
     pub provenance: Option<Provenance>,
     /// As [`crate::Served::Reply`]'s.
     pub serial: Option<u64>,
+    /// Names the message within its session, for `last-event-id`: the `id` of the server-sent event. With one, `part`
+    /// may be empty: an event without data, so that the agent has something to resume from (2025-11-25, Transports).
+    pub event: Option<String>,
+    /// As [`crate::Served::Reply`]'s; on the last part.
+    pub session: Option<String>,
 }
 
 /// Something an operator may want to log. Never carries arguments, results or credentials.

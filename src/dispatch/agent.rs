@@ -15,6 +15,19 @@ pub enum Caller {
     Anonymous,
 }
 
+/// What a request does on HTTP (2025-11-25, Transports, Streamable HTTP). Transports without HTTP post messages, and get
+/// the one stream of their connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verb {
+    /// Brings a message.
+    #[default]
+    Post,
+    /// Opens the stream of a session, or resumes one: `mcp-session-id` and `last-event-id` in the headers, no message.
+    Get,
+    /// Ends a session: `mcp-session-id` in the headers, no message.
+    Delete,
+}
+
 /// One message of an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -30,7 +43,9 @@ pub struct Request<'a> {
     pub headers: Option<&'a [(String, String)]>,
     /// For in-process transports: the version that `initialize` settled, if it was used. HTTP hosts pass `None`.
     pub negotiated: Option<&'a str>,
-    /// One JSON-RPC message.
+    /// What it does; all but [`Verb::Post`] is of the session-era revisions.
+    pub verb: Verb,
+    /// One JSON-RPC message; empty where the verb takes none.
     pub message: &'a [u8],
     /// Answer only what is fresh here; start nothing.
     pub peek: bool,
@@ -48,6 +63,8 @@ pub enum Served {
         /// Names the stored result behind the answer: two answers with one serial have equal results, apart
         /// from remaining TTL and provenance.
         serial: Option<u64>,
+        /// The session that the request opened: `mcp-session-id` of the response.
+        session: Option<String>,
     },
     /// The response comes by [`Output::Reply`](crate::Output::Reply).
     Wait(Ticket),

@@ -24,7 +24,7 @@ mod settle;
 mod tasks;
 mod trip;
 
-pub use agent::{Caller, Request, Served, Stats, Step};
+pub use agent::{Caller, Request, Served, Stats, Step, Verb};
 pub use trip::{Answer, Body, Forward, Sink, Trip, TripError};
 
 use crate::border::{Ctx, FlightId, Millis, Ticket};

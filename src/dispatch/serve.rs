@@ -106,6 +106,7 @@ impl Core {
             status: error.code.http(),
             provenance: None,
             serial: None,
+            session: None,
         })
     }
 
@@ -137,6 +138,7 @@ impl Core {
                 status: 200,
                 provenance: None,
                 serial: None,
+                session: None,
             }));
         }
         let route = self.route(now, request, &asked)?;
@@ -148,6 +150,7 @@ impl Core {
                 status: 200,
                 provenance: Some(provenance),
                 serial: None,
+                session: None,
             }));
         }
         self.look_up(
@@ -284,6 +287,7 @@ impl Core {
                     status: 200,
                     provenance,
                     serial: Some(entry.serial),
+                    session: None,
                 };
                 if fresh {
                     self.stats.hits += 1;

@@ -424,6 +424,8 @@ pub(super) fn part_of(waiter: &Waiter, part: Vec<u8>) -> Reply {
         last: false,
         provenance: None,
         serial: None,
+        event: None,
+        session: None,
     }
 }
 
@@ -444,6 +446,8 @@ fn reply_result(
         last: true,
         provenance: Some(provenance),
         serial,
+        event: None,
+        session: None,
     };
     sink.reply(waiter.ctx, reply);
 }
@@ -467,6 +471,8 @@ fn reply_error(waiter: &Waiter, status: u16, error: &str, flight: &Flight, sink:
             last: true,
             provenance,
             serial: None,
+            event: None,
+            session: None,
         },
     );
 }

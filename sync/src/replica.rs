@@ -34,6 +34,9 @@ pub struct Host {
     pub lease: Option<Millis>,
     /// The host answers [`Output::Credential`]; otherwise the configuration's token is used.
     pub credentials: bool,
+    /// The host keeps sessions of session-era agents: it passes on every [`leeward::Verb`], names its connections, and
+    /// outlives its requests. Otherwise session-era agents are served without a session.
+    pub sessions: bool,
 }
 
 /// A replica of one authority, with local tools beside it. `Send`, not shared.

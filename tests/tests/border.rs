@@ -279,6 +279,7 @@ fn without_entropy_everything_bypasses() {
         headers: None,
         negotiated: None,
         message: &bytes,
+        verb: leeward::Verb::Post,
         peek: false,
     };
     let mut out = Vec::new();

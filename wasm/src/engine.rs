@@ -60,6 +60,7 @@ impl Engine {
         let host = Host {
             lease: None,
             credentials,
+            sessions: false,
         };
         Ok(Self {
             replica: Replica::new(config, host),
@@ -149,6 +150,7 @@ impl Engine {
             headers: headers.as_deref(),
             negotiated: Some(negotiated).filter(|version| !is_http && !version.is_empty()),
             message,
+            verb: leeward::Verb::Post,
             peek: flags & PEEK != 0,
         };
         let served = self.replica.serve(now(mono, unix), request, &mut self.output);
@@ -158,6 +160,7 @@ impl Engine {
                 status,
                 provenance,
                 serial,
+                ..
             } => {
                 self.facts.status = status;
                 self.facts.provenance = provenance;

@@ -185,6 +185,8 @@ mod tests {
             last: true,
             provenance: Some(Provenance::new(State::Stale)),
             serial: None,
+            event: None,
+            session: None,
         };
         let (kind, facts) = take(Output::Reply(reply), &mut out).unwrap();
         assert_eq!(

@@ -57,6 +57,7 @@ pub(crate) async fn serve(mut request: Request, env: Env, reply: Sender) {
             headers: Some(&headers),
             negotiated: None,
             message: &message,
+            verb: leeward::Verb::Post,
             peek: false,
         };
         (ctx, host.replica.serve(runtime::now(), message, &mut out))

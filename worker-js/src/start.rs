@@ -49,6 +49,7 @@ pub(crate) fn open(env: &Env) -> Result<(Replica, Gate), Error> {
     let host = Host {
         lease: Some(LEASE),
         credentials: false,
+        sessions: false,
     };
     Ok((Replica::new(config, host), Gate::new(PATH, tokens)))
 }

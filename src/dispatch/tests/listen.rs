@@ -94,6 +94,7 @@ impl Bench {
             headers: None,
             negotiated: None,
             message: message.as_bytes(),
+            verb: crate::Verb::Post,
             peek: true,
         };
         matches!(

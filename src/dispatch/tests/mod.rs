@@ -110,6 +110,7 @@ impl Bench {
             headers: None,
             negotiated: None,
             message: message.as_bytes(),
+            verb: crate::Verb::Post,
             peek: false,
         };
         let mut out = Vec::new();

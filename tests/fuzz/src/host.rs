@@ -107,6 +107,7 @@ impl<'a> World<'a> {
     /// Brings one message, and does all that comes of it.
     pub fn serve(&mut self, ask: &Ask, message: &[u8]) -> Outcome {
         let request = Request {
+            verb: leeward::Verb::Post,
             caller: &ask.caller,
             ctx: Ctx::SHARED,
             connection: u64::from(ask.headers.is_none()),

@@ -132,6 +132,7 @@ impl Pair {
         let host = leeward_sync::Host {
             lease,
             credentials: setup.credentials,
+            sessions: false,
         };
         let world = World::new(Handle::new(setup.authority.unwrap_or_default()));
         let mut pair = Self {
@@ -216,6 +217,7 @@ impl Pair {
             headers: None,
             negotiated: None,
             message: &bytes,
+            verb: leeward::Verb::Post,
             peek: true,
         };
         match self.replica.serve(self.now, request, &mut out) {
@@ -242,6 +244,7 @@ impl Pair {
             headers: bound.then_some(&headers),
             negotiated: line.negotiated.as_deref().filter(|_| !bound),
             message: &bytes,
+            verb: leeward::Verb::Post,
             peek: false,
         };
         let mut out = Vec::new();

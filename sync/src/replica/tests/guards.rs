@@ -32,6 +32,7 @@ fn an_outage_does_not_excuse_another_credentials_answer() {
         Host {
             lease: None,
             credentials: true,
+            sessions: false,
         },
     );
     let mut world = world.seeded();
@@ -171,6 +172,7 @@ fn cancel_by_notification_frees_the_context() {
                 headers: None,
                 negotiated: None,
                 message: m.as_bytes(),
+                verb: leeward::Verb::Post,
                 peek: false,
             },
             &mut out,

@@ -60,6 +60,7 @@ impl World {
                 Host {
                     lease,
                     credentials: false,
+                    sessions: false,
                 },
             ),
             host: ScriptedHost::new(authority),

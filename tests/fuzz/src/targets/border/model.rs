@@ -93,6 +93,7 @@ impl Model {
         let host = Host {
             lease: bound.then_some(LEASE),
             credentials,
+            sessions: false,
         };
         Self {
             replica: Replica::new(config, host),
@@ -163,6 +164,7 @@ impl Model {
         let caller = Caller::Principal(PEOPLE[who].into());
         let bytes = message.bytes(MODERN);
         let request = Request {
+            verb: leeward::Verb::Post,
             caller: &caller,
             ctx,
             connection: if self.bound { 0 } else { 1 + who as u64 },
