@@ -234,9 +234,10 @@ pub struct Reply {
     pub ticket: Ticket,
     /// HTTP status for the message; meaningful on the first part only.
     pub status: u16,
-    /// One whole JSON-RPC message.
+    /// One whole JSON-RPC message. Empty where there is none: an event that only has an id, or, as the last, a stream
+    /// that ends without a response.
     pub part: Vec<u8>,
-    /// False for notifications that precede the response; true exactly once per ticket.
+    /// False for what precedes the response; true exactly once per ticket.
     pub last: bool,
     /// How the cache took part; on the last part of requests that a replica classifies.
     pub provenance: Option<Provenance>,
@@ -247,6 +248,23 @@ pub struct Reply {
     pub event: Option<String>,
     /// As [`crate::Served::Reply`]'s; on the last part.
     pub session: Option<String>,
+}
+
+impl Reply {
+    /// A message that precedes a response.
+    #[must_use]
+    pub const fn part(ticket: Ticket, part: Vec<u8>) -> Self {
+        Self {
+            ticket,
+            status: 200,
+            part,
+            last: false,
+            provenance: None,
+            serial: None,
+            event: None,
+            session: None,
+        }
+    }
 }
 
 /// Something an operator may want to log. Never carries arguments, results or credentials.

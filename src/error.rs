@@ -37,6 +37,12 @@ pub enum Code {
     Unauthenticated,
     /// A credential without the right.
     Forbidden,
+    /// A session that is not here, or is another caller's.
+    SessionUnknown,
+    /// The request needs a session, and names none.
+    SessionRequired,
+    /// The session has such a stream already.
+    StreamTaken,
     // The operator's policy.
     /// A rule says `deny`.
     DeniedByPolicy,
@@ -66,7 +72,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::ParseError,
         Self::InvalidRequest,
         Self::MethodNotFound,
@@ -78,6 +84,9 @@ impl Code {
         Self::Cancelled,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::SessionUnknown,
+        Self::SessionRequired,
+        Self::StreamTaken,
         Self::DeniedByPolicy,
         Self::RateLimited,
         Self::OverBudget,
@@ -117,6 +126,9 @@ impl Code {
             Self::AuthorityInvalid => ("authority_invalid", 1012, 200, false),
             Self::AuthorityAuthRequired => ("authority_auth_required", 1013, 200, false),
             Self::UnknownOutcome => ("unknown_outcome", 1014, 200, false),
+            Self::SessionUnknown => ("session_unknown", 1020, 404, false),
+            Self::SessionRequired => ("session_required", 1021, 400, false),
+            Self::StreamTaken => ("stream_taken", 1022, 409, false),
         }
     }
 

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod mcp;
 pub mod policy;
 pub mod provenance;
+mod session;
 pub mod table;
 
 pub use border::{Ctx, Failure, Input, Millis, Now, OpId, Output, Reply, Ticket};

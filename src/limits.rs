@@ -34,6 +34,25 @@ pub const MAX_LISTENS: usize = 1024;
 pub const MAX_TASKS: usize = 256;
 /// Most subscriptions of one principal.
 pub const MAX_LISTENS_PER_PRINCIPAL: usize = 32;
+/// Most sessions of session-era agents; past it the least recently used idle one is forgotten.
+pub const MAX_SESSIONS: usize = 1024;
+/// Most sessions of one principal, likewise.
+pub const MAX_SESSIONS_PER_PRINCIPAL: usize = 64;
+/// How long a session that nobody uses is kept.
+pub const SESSION_IDLE: Millis = Millis(24 * 60 * 60 * 1000);
+/// Largest capabilities of an agent that a session keeps, in bytes.
+pub const MAX_CLIENT_CAPABILITIES_BYTES: usize = 16 << 10;
+/// Most bytes of the resources that one session subscribes to.
+pub const MAX_SUBSCRIBED_BYTES: usize = 64 << 10;
+/// Most event streams of one session that wait or can be resumed; the answer to a request beyond comes, but cannot be
+/// asked for again.
+pub const MAX_STREAMS_PER_SESSION: usize = 64;
+/// Most events kept of one stream; the oldest are forgotten.
+pub const MAX_EVENTS_PER_STREAM: usize = 256;
+/// Most bytes of events kept for one session.
+pub const MAX_LOGGED_BYTES_PER_SESSION: usize = 1 << 20;
+/// Most bytes of events kept for all sessions.
+pub const MAX_LOGGED_BYTES: usize = 16 << 20;
 /// Most contexts alive at once (requests in progress on a request-bound host).
 pub const MAX_CONTEXTS: usize = 4096;
 /// Most outputs queued for one context; past it, progress and log notifications are dropped first.

@@ -1,9 +1,10 @@
 //! What passes between the core and the agent's side of a host.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::trip::Trip;
-use crate::border::{Ctx, FlightId, Ticket};
+use crate::border::{Ctx, FlightId, Reply, Ticket};
 use crate::provenance::Provenance;
 
 /// Who asks. Hosts authenticate; the core never sees a token.
@@ -66,9 +67,10 @@ pub enum Served {
         /// The session that the request opened: `mcp-session-id` of the response.
         session: Option<String>,
     },
-    /// The response comes by [`Output::Reply`](crate::Output::Reply).
+    /// The response comes by [`Output::Reply`](crate::Output::Reply). To [`Verb::Get`]: an event stream, which begins at
+    /// once, whether there is a message or not.
     Wait(Ticket),
-    /// A notification, taken: HTTP 202 without a body.
+    /// A notification or a response, taken: HTTP 202 without a body.
     Accepted,
     /// A peek found nothing fresh.
     Absent,
@@ -81,8 +83,17 @@ pub struct Step {
     pub served: Served,
     /// A trip that the caller must start.
     pub start: Option<(FlightId, Trip)>,
-    /// A request that its agent gave up: cancel it.
-    pub cancel: Option<Ticket>,
+    /// Requests that their agent gave up: cancel them.
+    pub cancel: Vec<Ticket>,
+}
+
+/// What came of a call besides its outcome: see [`Core::poll_due`](super::Core::poll_due).
+#[derive(Debug)]
+pub enum Due {
+    /// A trip that nobody waits for any more: drop it.
+    End(FlightId),
+    /// A message for the holder of a ticket who waits under a context.
+    Reply(Ctx, Reply),
 }
 
 /// What an operator wants to know.
@@ -112,4 +123,6 @@ pub struct Stats {
     pub waiters: u64,
     /// Subscriptions open; neither trips nor waiting requests.
     pub subscriptions: u64,
+    /// Sessions of agents.
+    pub sessions: u64,
 }

@@ -12,6 +12,7 @@ use crate::border::{Ctx, FlightId, Millis, Ticket};
 use crate::cache::Seq;
 use crate::mcp::meta::LogLevel;
 use crate::provenance::State;
+use crate::session::{SessionKey, StreamKey};
 use crate::table::{Map, Set, Table};
 
 /// To whom an answer is addressed, and in which form.
@@ -22,6 +23,8 @@ pub(super) struct Recipient {
     pub(super) era: Era,
     /// The answer to `initialize`, in this version, is made from that of `server/discover`.
     pub(super) initialize: Option<&'static str>,
+    /// It belongs to a session.
+    pub(super) session: Option<SessionKey>,
 }
 
 impl Recipient {
@@ -32,6 +35,7 @@ impl Recipient {
             id: asked.id.into(),
             era: asked.era,
             initialize,
+            session: asked.session,
         }
     }
 }
@@ -46,6 +50,8 @@ pub(super) struct Waiter {
     /// Raw progress token.
     pub(super) progress: Option<Box<str>>,
     pub(super) log_level: Option<LogLevel>,
+    /// Where its messages go, if not straight to whoever holds the ticket.
+    pub(super) stream: Option<StreamKey>,
     pub(super) collapsed: bool,
 }
 
@@ -113,10 +119,11 @@ impl Flights {
     /// The subscriptions.
     pub(super) fn listening(&self) -> Vec<FlightId> {
         let mut all = Vec::new();
-        for (_, id) in self.tickets.iter() {
-            if self
-                .flight(id)
-                .is_some_and(|flight| flight.subscription.is_some())
+        for (ticket, id) in self.tickets.iter() {
+            let first = self.flight(id).filter(|flight| flight.subscription.is_some());
+            if first
+                .and_then(|flight| flight.waiters.first())
+                .is_some_and(|waiter| waiter.ticket == ticket)
             {
                 all.push(id);
             }
@@ -161,8 +168,7 @@ impl Flights {
         asked: &Asked<'_>,
         collapsed: bool,
     ) -> Ticket {
-        self.last_ticket = self.last_ticket.saturating_add(1);
-        let ticket = Ticket(self.last_ticket);
+        let ticket = self.ticket();
         if let Some(flight) = self.flights.get_mut(id) {
             flight.waiters.push(Waiter {
                 ticket,
@@ -171,6 +177,7 @@ impl Flights {
                 to: Recipient::of(asked),
                 progress: asked.meta.progress.map(Into::into),
                 log_level: asked.meta.log_level,
+                stream: None,
                 collapsed,
             });
             self.tickets.insert(ticket, id);
@@ -218,6 +225,57 @@ impl Flights {
         self.tickets.get(ticket)
     }
 
+    /// A ticket that waits for no trip.
+    pub(super) fn ticket(&mut self) -> Ticket {
+        self.last_ticket = self.last_ticket.saturating_add(1);
+        Ticket(self.last_ticket)
+    }
+
+    pub(super) fn waiter(&mut self, ticket: Ticket) -> Option<&mut Waiter> {
+        let waiters = &mut self.flights.get_mut(self.tickets.get(ticket)?)?.waiters;
+        waiters.iter_mut().find(|waiter| waiter.ticket == ticket)
+    }
+
+    /// Takes a waiter out that is not the last one.
+    pub(super) fn part(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let id = self.tickets.remove(ticket)?;
+        let waiters = &mut self.flights.get_mut(id)?.waiters;
+        let at = waiters.iter().position(|waiter| waiter.ticket == ticket)?;
+        let waiter = waiters.swap_remove(at);
+        self.by_ctx.remove((waiter.ctx, ticket));
+        Some(waiter)
+    }
+
+    /// Those who wait for one trip but its first, and what they are for, wait for another.
+    pub(super) fn pass_on(&mut self, from: FlightId, to: FlightId) {
+        let Some(flight) = self.flights.get_mut(from) else {
+            return;
+        };
+        let waiters: Vec<Waiter> = flight.waiters.drain(1.min(flight.waiters.len())..).collect();
+        let pending = flight
+            .subscription
+            .as_mut()
+            .map(|subscription| core::mem::take(&mut subscription.pending));
+        if let Some(flight) = self.flights.get_mut(to) {
+            if let Some(subscription) = &mut flight.subscription {
+                subscription.pending = pending.unwrap_or_default();
+            }
+            for waiter in &waiters {
+                self.tickets.insert(waiter.ticket, to);
+            }
+            flight.waiters.extend(waiters);
+        }
+    }
+
+    /// Everybody who waits for something of a session.
+    pub(super) fn tickets_in(&self, session: SessionKey) -> Vec<Ticket> {
+        let waiters = self.flights.values().flat_map(|flight| &flight.waiters);
+        waiters
+            .filter(|waiter| waiter.to.session == Some(session))
+            .map(|waiter| waiter.ticket)
+            .collect()
+    }
+
     /// The tickets under a context.
     pub(super) fn tickets_of(&self, ctx: Ctx) -> Vec<Ticket> {
         self.by_ctx
@@ -226,9 +284,15 @@ impl Flights {
             .collect()
     }
 
-    /// The ticket of a request by its connection and raw id.
-    pub(super) fn ticket_of(&self, connection: u64, id: &str) -> Option<Ticket> {
-        let mine = |waiter: &&Waiter| waiter.connection == connection && *waiter.to.id == *id;
+    /// The ticket of a request by its session, else its connection, and raw id.
+    pub(super) fn ticket_of(&self, session: Option<SessionKey>, connection: u64, id: &str) -> Option<Ticket> {
+        let mine = |waiter: &&Waiter| {
+            let place = match session {
+                Some(_) => waiter.to.session == session,
+                None => connection != 0 && waiter.connection == connection,
+            };
+            place && *waiter.to.id == *id
+        };
         self.flights
             .values()
             .find_map(|flight| flight.waiters.iter().find(mine))

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::Core;
 use super::agent::Request;
-use super::flights::Waiter;
+use super::flights::{Recipient, Waiter};
 use super::render::{quoted, replaced};
 use super::request::Method;
 use super::settle::part_of;
@@ -36,6 +36,8 @@ pub(super) struct Subscription {
     honoured: Option<Filter>,
     /// The authority's stream broke since.
     gap: bool,
+    /// Of a session's: the requests that wait for its acknowledgement, and for which resource.
+    pub(super) pending: Vec<(Ticket, String)>,
 }
 
 impl Subscription {
@@ -44,7 +46,13 @@ impl Subscription {
             asked,
             honoured: None,
             gap: false,
+            pending: Vec::new(),
         }
+    }
+
+    /// What the authority agreed to tell.
+    pub(super) const fn honoured(&self) -> Option<&Filter> {
+        self.honoured.as_ref()
     }
 
     fn hears(&self, change: Change) -> bool {
@@ -149,7 +157,10 @@ impl Core {
         if !wanted {
             return false;
         }
-        let part = tagged(raw, None, &waiter.to.id);
+        let part = match waiter.to.session {
+            Some(_) => untagged(raw),
+            None => tagged(raw, None, &waiter.to.id),
+        };
         self.tell(id, part, sink)
     }
 
@@ -170,6 +181,10 @@ impl Core {
                 let Some((_, waiter)) = self.listener(id) else {
                     return false;
                 };
+                if let Some(session) = waiter.to.session {
+                    self.listens(id, session, sink);
+                    return false;
+                }
                 let part = tagged(raw, Some(&filter), &waiter.to.id);
                 self.tell(id, part, sink)
             }
@@ -188,11 +203,11 @@ impl Core {
     }
 
     /// Tells an agent of everything it listens for.
-    fn catch_up(&mut self, id: FlightId, honoured: &Filter, sink: &mut dyn Sink) -> bool {
+    pub(super) fn catch_up(&mut self, id: FlightId, honoured: &Filter, sink: &mut dyn Sink) -> bool {
         let Some((_, waiter)) = self.listener(id) else {
             return false;
         };
-        let to = waiter.to.id.clone();
+        let to = waiter.to.clone();
         for list in LISTS.iter().filter(|list| honoured.wants(**list)) {
             if self.tell(id, news(*list, None, &to), sink) {
                 return true;
@@ -238,7 +253,7 @@ impl Core {
             if let Some((subscription, waiter)) = self.listener(id)
                 && subscription.hears(list)
             {
-                let part = news(list, None, &waiter.to.id);
+                let part = news(list, None, &waiter.to);
                 if self.tell(id, part, sink) {
                     ended.push(id);
                 }
@@ -256,7 +271,7 @@ impl Core {
         Some(id)
     }
 
-    fn listener(&self, id: FlightId) -> Option<(&Subscription, &Waiter)> {
+    pub(super) fn listener(&self, id: FlightId) -> Option<(&Subscription, &Waiter)> {
         let flight = self.flights.flight(id)?;
         Some((flight.subscription.as_ref()?, flight.waiters.first()?))
     }
@@ -266,12 +281,16 @@ impl Core {
         let Some((_, waiter)) = self.listener(id) else {
             return false;
         };
+        if let Some(session) = waiter.to.session {
+            self.tell_session(session, part, sink);
+            return false;
+        }
         !sink.reply(waiter.ctx, part_of(waiter, part.into_bytes())) && self.end(id, SLOW, sink)
     }
 
     /// Ends a subscription by an error of ours.
     fn end(&mut self, id: FlightId, (code, message): (Code, &'static str), sink: &mut dyn Sink) -> bool {
-        if let Some(flight) = self.flights.remove(id) {
+        if let (Some(flight), _) = self.land(id) {
             let trip = TripError {
                 error: Error::new(code, message),
                 detail: String::new(),
@@ -325,17 +344,44 @@ fn tagged(raw: &str, filter: Option<&str>, id: &str) -> String {
     )
 }
 
+/// A notification of the authority's for a session, where no subscription has an id.
+fn untagged(raw: &str) -> String {
+    let without = |members: &str, name: &str| {
+        let object = format!("{{{members}}}");
+        let mut out = String::new();
+        let parsed = Members::parse(&object).unwrap_or_default();
+        for (member, value) in parsed.iter().filter(|(member, _)| *member != name) {
+            push_member(&mut out, member, value);
+        }
+        out
+    };
+    let message = Members::parse(raw).unwrap_or_default();
+    let params = message.raw("params");
+    let meta = params
+        .and_then(Members::parse)
+        .and_then(|params| params.raw("_meta"));
+    let meta = without(inside(meta), META_SUBSCRIPTION);
+    let mut params = without(inside(params), "_meta");
+    if !meta.is_empty() {
+        push_member(&mut params, "_meta", &format!("{{{meta}}}"));
+    }
+    let mut out = without(inside(Some(raw)), "params");
+    if !params.is_empty() {
+        push_member(&mut out, "params", &format!("{{{params}}}"));
+    }
+    format!("{{{out}}}")
+}
+
 /// A notification of ours.
-fn news(change: Change, uri: Option<&str>, id: &str) -> String {
+fn news(change: Change, uri: Option<&str>, to: &Recipient) -> String {
     let mut params = String::new();
     if let Some(uri) = uri {
         push_member(&mut params, "uri", &quoted(uri));
     }
-    push_member(
-        &mut params,
-        "_meta",
-        &format!(r#"{{"{META_SUBSCRIPTION}":{id}}}"#),
-    );
+    if to.session.is_none() {
+        let meta = format!(r#"{{"{META_SUBSCRIPTION}":{}}}"#, to.id);
+        push_member(&mut params, "_meta", &meta);
+    }
     format!(
         r#"{{"jsonrpc":"2.0","method":"{}","params":{{{params}}}}}"#,
         change.method()

@@ -5,7 +5,8 @@
 //! only local tools.
 //!
 //! In order: `request` validates, `serve` identifies, limits and looks up, `plan` asks the policy, `flights`
-//! joins trips, `settle` stores, `listen` keeps subscriptions, `tasks` knows whose a task is, `lists` merges local items and reads annotations, `render` writes.
+//! joins trips, `settle` stores, `listen` keeps subscriptions, `session` answers what belongs to a session, `tasks`
+//! knows whose a task is, `lists` merges local items and reads annotations, `render` writes.
 
 use alloc::format;
 use alloc::string::String;
@@ -20,17 +21,19 @@ mod plan;
 mod render;
 mod request;
 mod serve;
+mod session;
 mod settle;
 mod tasks;
 mod trip;
 
-pub use agent::{Caller, Request, Served, Stats, Step, Verb};
+pub use agent::{Caller, Due, Request, Served, Stats, Step, Verb};
 pub use trip::{Answer, Body, Forward, Sink, Trip, TripError};
 
 use crate::border::{Ctx, FlightId, Millis, Ticket};
 use crate::cache::{Digests, Partitions, Seq, Store};
 use crate::config::Config;
 use crate::error::Error;
+use crate::session::Sessions;
 use flights::Flights;
 use listen::Changes;
 use local::Local;
@@ -46,6 +49,8 @@ pub struct Core {
     partitions: Partitions,
     flights: Flights,
     local: Local,
+    sessions: Sessions,
+    due: Vec<Due>,
     /// Of the last trip or invalidation.
     seq: Seq,
     /// What started before this is stale for everybody.
@@ -68,6 +73,8 @@ impl Core {
             config,
             flights: Flights::default(),
             local: Local::default(),
+            sessions: Sessions::new(),
+            due: Vec::new(),
             seq: Seq(0),
             floor: Seq(0),
             changes: Changes::default(),
@@ -85,6 +92,7 @@ impl Core {
         let mut next = || words.next().unwrap_or(0);
         self.store.seed(Digests::new((next(), next())));
         self.random = Digests::new((next(), next()));
+        self.sessions.seed(&self.random);
     }
 
     /// A pseudo-random number: for jitter and correlation ids, not for secrets.
@@ -115,6 +123,7 @@ impl Core {
 
     /// Forgets a waiter. Returns its flight if that was the last waiter and the flight is no write: drop it.
     pub fn cancel(&mut self, ticket: Ticket) -> Option<FlightId> {
+        self.cancel_in_session(ticket);
         self.flights.leave(ticket)
     }
 
@@ -203,6 +212,7 @@ impl Core {
             flights: self.flights.count() as u64,
             waiters: self.flights.waiters() as u64,
             subscriptions: self.flights.listens() as u64,
+            sessions: self.sessions.count() as u64,
             ..self.stats
         }
     }

@@ -70,9 +70,13 @@ fn initialize(
         .unwrap_or_default()
         .iter()
     {
-        // A log level cannot be kept without a session, and extensions came with 2026-07-28.
-        if !matches!(name, "logging" | "extensions") {
-            push_member(&mut capabilities, name, &unheard(name, value));
+        // Extensions came with 2026-07-28.
+        match (name, to.session) {
+            ("extensions", _) => {}
+            (_, Some(_)) => push_member(&mut capabilities, name, value),
+            // Neither a log level nor a subscription can be kept without a session.
+            ("logging", None) => {}
+            (_, None) => push_member(&mut capabilities, name, &unheard(name, value)),
         }
     }
     let mut meta_object = String::with_capacity(parts.meta.len() + 2);

@@ -18,13 +18,14 @@ use crate::mcp::meta::{Meta, push_member};
 use crate::mcp::names::{HEADER_VERSION, LEGACY, META_CAPABILITIES, META_VERSION, MODERN};
 use crate::mcp::subscription::Filter;
 use crate::mcp::task::{declares_tasks, undeclared};
+use crate::session::SessionKey;
 
 /// The revision that an agent speaks in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Era {
     /// 2026-07-28: stateless, hints on results.
     Modern,
-    /// A session-era revision, spoken without a session.
+    /// A session-era revision, spoken within a session or without.
     Legacy(&'static str),
 }
 
@@ -55,6 +56,9 @@ pub(super) enum Method {
     GetTask,
     UpdateTask,
     CancelTask,
+    SetLevel,
+    Subscribe,
+    Unsubscribe,
 }
 
 impl Method {
@@ -75,6 +79,9 @@ impl Method {
             ("tasks/get", Era::Modern) => Self::GetTask,
             ("tasks/update", Era::Modern) => Self::UpdateTask,
             ("tasks/cancel", Era::Modern) => Self::CancelTask,
+            ("logging/setLevel", Era::Legacy(_)) => Self::SetLevel,
+            ("resources/subscribe", Era::Legacy(_)) => Self::Subscribe,
+            ("resources/unsubscribe", Era::Legacy(_)) => Self::Unsubscribe,
             _ => return None,
         })
     }
@@ -96,6 +103,9 @@ impl Method {
             Self::GetTask => "tasks/get",
             Self::UpdateTask => "tasks/update",
             Self::CancelTask => "tasks/cancel",
+            Self::SetLevel => "logging/setLevel",
+            Self::Subscribe => "resources/subscribe",
+            Self::Unsubscribe => "resources/unsubscribe",
         }
     }
 
@@ -133,7 +143,7 @@ impl Method {
     const fn named_by(self) -> Option<&'static str> {
         match self {
             Self::CallTool | Self::GetPrompt => Some("name"),
-            Self::ReadResource => Some("uri"),
+            Self::ReadResource | Self::Subscribe | Self::Unsubscribe => Some("uri"),
             // SEP-2663, Streamable HTTP: Routing Headers.
             Self::GetTask | Self::UpdateTask | Self::CancelTask => Some("taskId"),
             _ => None,
@@ -165,6 +175,8 @@ pub(super) struct Asked<'a> {
     pub(super) wanted: Option<&'static str>,
     /// For `subscriptions/listen`: what for.
     pub(super) filter: Option<Filter>,
+    /// To which it belongs, or which it opens.
+    pub(super) session: Option<SessionKey>,
 }
 
 impl Asked<'_> {
@@ -179,7 +191,7 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
 }
 
 /// Names of an error's `data.supported`.
-fn unsupported(requested: &str) -> Error {
+pub(super) fn unsupported(requested: &str) -> Error {
     let mut data = format!(r#""supported":["{MODERN}""#);
     for version in LEGACY {
         data.push(',');
@@ -191,7 +203,7 @@ fn unsupported(requested: &str) -> Error {
     error.with("requested", requested)
 }
 
-fn legacy(version: &str) -> Option<&'static str> {
+pub(super) fn legacy(version: &str) -> Option<&'static str> {
     LEGACY.into_iter().find(|known| *known == version)
 }
 
@@ -218,7 +230,10 @@ fn era(message: &Message<'_>, meta: &Meta<'_>, agreed: Option<&str>) -> Result<E
 }
 
 /// The version that connection or HTTP header says.
-fn agreed<'a>(headers: Option<&'a [(String, String)]>, negotiated: Option<&'a str>) -> Option<&'a str> {
+pub(super) fn agreed<'a>(
+    headers: Option<&'a [(String, String)]>,
+    negotiated: Option<&'a str>,
+) -> Option<&'a str> {
     negotiated.or_else(|| {
         headers?
             .iter()
@@ -276,6 +291,7 @@ pub(super) fn validate<'a>(
         has_cursor: false,
         wanted: None,
         filter: None,
+        session: None,
     };
     if method.is_task() && !asked.knows_tasks() {
         return Err(undeclared());

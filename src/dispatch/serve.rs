@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::agent::{Caller, Request, Served, Step};
+use super::agent::{Caller, Request, Served, Step, Verb};
 use super::flights::{Flight, Recipient};
 use super::listen::Subscription;
 use super::plan::Plan;
@@ -21,12 +21,13 @@ use crate::mcp::message::{Message, Rejected};
 use crate::mcp::names::HEADER_PARAM;
 use crate::mcp::result::Parts;
 use crate::provenance::{Provenance, State};
+use crate::session::SessionKey;
 
 /// Dead entries dropped per message, so that expiry costs each a bounded time.
 const SWEEP: usize = 8;
 
 /// What the lookup needs to know of a request besides itself.
-struct Route {
+pub(super) struct Route {
     partition: u64,
     floor: Seq,
     /// What started before is not fresh.
@@ -41,11 +42,11 @@ struct Route {
 }
 
 /// A validated request on its way.
-struct Errand<'r, 'a> {
-    now: Millis,
-    request: &'r Request<'r>,
-    asked: &'r Asked<'a>,
-    route: Route,
+pub(super) struct Errand<'r, 'a> {
+    pub(super) now: Millis,
+    pub(super) request: &'r Request<'r>,
+    pub(super) asked: &'r Asked<'a>,
+    pub(super) route: Route,
 }
 
 impl Core {
@@ -53,6 +54,14 @@ impl Core {
     pub fn serve(&mut self, now: Now, request: Request<'_>, out: &mut Vec<u8>) -> Step {
         self.tick(now.mono);
         self.store.sweep(now.mono, SWEEP);
+        match request.verb {
+            Verb::Post => self.post(now.mono, &request, out),
+            Verb::Get => self.open_stream(now.mono, &request, out),
+            Verb::Delete => self.end_session(now.mono, &request, out),
+        }
+    }
+
+    fn post(&mut self, now: Millis, request: &Request<'_>, out: &mut Vec<u8>) -> Step {
         if request.message.len() > self.config.limits.max_message_bytes {
             let error = Error::new(
                 Code::TooLarge,
@@ -62,14 +71,25 @@ impl Core {
         }
         let message = match Message::parse(request.message) {
             Ok(message) => message,
-            Err(Rejected { id, error }) => return self.refuse(id, &error, out),
+            Err(Rejected { id, error }) => {
+                return self
+                    .responded(now, request)
+                    .unwrap_or_else(|| self.refuse(id, &error, out));
+            }
+        };
+        let session = match self.session_of(now, request, &message) {
+            Ok(session) => session,
+            Err(error) => return self.refuse(message.id, &error, out),
         };
         let Some(id) = message.id else {
-            return self.notified(&request, &message);
+            return self.notified(request, session, &message);
         };
-        match self.answer(now.mono, &request, &message, id, out) {
+        match self.answer(now, request, session, &message, id, out) {
             Ok(step) => step,
-            Err(error) => self.refuse_request(&request, Some(id), &error, out),
+            Err(error) => {
+                let legacy = session.is_some() || speaks_legacy(request);
+                self.refuse_request(legacy, Some(id), &error, out)
+            }
         }
     }
 
@@ -79,19 +99,14 @@ impl Core {
         let message = Message::parse(request.message).ok();
         let id = message.and_then(|message| message.id);
         let error = Error::new(Code::OverBudget, "too many requests are in progress");
-        self.refuse_request(request, id, &error, out).served
+        self.refuse_request(speaks_legacy(request), id, &error, out)
+            .served
     }
 
-    fn refuse_request(
-        &mut self,
-        request: &Request<'_>,
-        id: Option<&str>,
-        error: &Error,
-        out: &mut Vec<u8>,
-    ) -> Step {
+    fn refuse_request(&mut self, legacy: bool, id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Step {
         let mut step = self.refuse(id, error, out);
         // Only the headers of a stateless message mirror its body, whatever version they say.
-        let legacy = speaks_legacy(request) && error.code != Code::HeaderMismatch;
+        let legacy = legacy && error.code != Code::HeaderMismatch;
         if let (Served::Reply { status, .. }, true) = (&mut step.served, legacy) {
             // Before 2026-07-28 a JSON-RPC error is the body of a 200; clients drop other bodies.
             *status = 200;
@@ -99,7 +114,7 @@ impl Core {
         step
     }
 
-    fn refuse(&mut self, id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Step {
+    pub(super) fn refuse(&mut self, id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Step {
         let json = self.error_json(error);
         render::error(out, id, &json);
         Step::of(Served::Reply {
@@ -110,13 +125,19 @@ impl Core {
         })
     }
 
-    /// A notification: `notifications/cancelled` ends a wait within its connection; others need nothing.
-    fn notified(&mut self, request: &Request<'_>, message: &Message<'_>) -> Step {
+    /// A notification: `notifications/cancelled` ends a wait within its session or connection; others need nothing.
+    fn notified(
+        &mut self,
+        request: &Request<'_>,
+        session: Option<SessionKey>,
+        message: &Message<'_>,
+    ) -> Step {
         let mut step = Step::of(Served::Accepted);
-        if message.method == "notifications/cancelled" && request.connection != 0 {
-            let id = message.params.raw("requestId").unwrap_or_default();
-            let ticket = self.flights.ticket_of(request.connection, id);
-            step.cancel = ticket;
+        if message.method == "notifications/cancelled"
+            && let Some(id) = message.params.raw("requestId")
+        {
+            let ticket = self.flights.ticket_of(session, request.connection, id);
+            step.cancel.extend(ticket);
         }
         step
     }
@@ -125,27 +146,44 @@ impl Core {
         &mut self,
         now: Millis,
         request: &Request<'_>,
+        session: Option<SessionKey>,
         message: &Message<'a>,
         id: &'a str,
         out: &mut Vec<u8>,
     ) -> Result<Step, Error> {
-        let asked = validate(message, id, request.headers, request.negotiated)?;
+        let agreed = session.and_then(|key| self.sessions.get(key));
+        let capabilities = agreed.map(|session| session.capabilities.clone());
+        let version = agreed.map(|session| session.version).or(request.negotiated);
+        let mut asked = validate(message, id, request.headers, version)?;
         self.identify(request.caller)?;
         self.check_tasks(request.caller, &asked)?;
-        if asked.method == Method::Ping {
-            render::result(out, &Recipient::of(&asked), &Parts::empty(), None, None);
-            return Ok(Step::of(Served::Reply {
-                status: 200,
-                provenance: None,
-                serial: None,
-                session: None,
-            }));
+        if let (Some(key), Some(capabilities)) = (session, &capabilities) {
+            self.belongs(&mut asked, key, capabilities);
         }
-        let route = self.route(now, request, &asked)?;
-        if let Some(parts) = self.own_answer(&asked, &route)? {
+        match asked.method {
+            Method::Ping => return Ok(empty(&asked, out)),
+            Method::SetLevel | Method::Subscribe | Method::Unsubscribe => {
+                return self.within_session(now, request, &asked, &message.params, out);
+            }
+            Method::Initialize => return self.initialize(now, request, asked, &message.params, out),
+            _ => {}
+        }
+        self.find(now, request, &asked, out)
+    }
+
+    /// Answers a validated request from what is here, or sends it on its way.
+    pub(super) fn find(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, Error> {
+        let route = self.route(now, request, asked)?;
+        if let Some(parts) = self.own_answer(asked, &route)? {
             let provenance = Provenance::new(State::Local);
             let ttl = asked.method.is_cacheable().then_some(Millis(0));
-            render::result(out, &Recipient::of(&asked), &parts, ttl, Some(provenance));
+            render::result(out, &Recipient::of(asked), &parts, ttl, Some(provenance));
             return Ok(Step::of(Served::Reply {
                 status: 200,
                 provenance: Some(provenance),
@@ -157,7 +195,7 @@ impl Core {
             Errand {
                 now,
                 request,
-                asked: &asked,
+                asked,
                 route,
             },
             out,
@@ -165,7 +203,7 @@ impl Core {
     }
 
     /// The caller must be somebody, or anonymous callers allowed.
-    fn identify(&self, caller: &Caller) -> Result<(), Error> {
+    pub(super) fn identify(&self, caller: &Caller) -> Result<(), Error> {
         match caller {
             Caller::Principal(id) if id.is_empty() || id.len() > 1024 => Err(Error::new(
                 Code::Unauthenticated,
@@ -180,7 +218,12 @@ impl Core {
     }
 
     /// Checks `Mcp-Param-*` against what is known of the tool, and asks the policy.
-    fn route(&mut self, now: Millis, request: &Request<'_>, asked: &Asked<'_>) -> Result<Route, Error> {
+    pub(super) fn route(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+    ) -> Result<Route, Error> {
         let floor = self.floor_of(asked.method);
         let partition = self.partitions.enter(request.caller);
         let settled = partition.unsettled_until <= now;
@@ -322,19 +365,15 @@ impl Core {
             (Some(served), None) if !self.is_full() => {
                 let start = Some(self.take_off(errand, key, prior));
                 Ok(Step {
-                    served,
                     start,
-                    cancel: None,
+                    ..Step::of(served)
                 })
             }
             (Some(served), _) => Ok(Step::of(served)),
             (None, Some(flight)) => {
                 self.check_waiters()?;
                 self.stats.collapsed += 1;
-                let ticket = self
-                    .flights
-                    .wait(flight, request.ctx, request.connection, asked, true);
-                Ok(Step::of(Served::Wait(ticket)))
+                Ok(Step::of(self.wait(flight, request, asked, true)))
             }
             (None, None) => self.depart(errand, key, prior),
         }
@@ -344,7 +383,7 @@ impl Core {
         self.flights.count() >= self.config.limits.max_flights
     }
 
-    fn check_waiters(&self) -> Result<(), Error> {
+    pub(super) fn check_waiters(&self) -> Result<(), Error> {
         if self.flights.waiters() >= self.config.limits.max_waiters {
             return Err(Error::new(
                 Code::OverBudget,
@@ -374,17 +413,13 @@ impl Core {
         }
         let Errand { request, asked, .. } = errand;
         let (flight, trip) = self.take_off(errand, key, prior);
-        let ticket = self
-            .flights
-            .wait(flight, request.ctx, request.connection, asked, false);
         Ok(Step {
-            served: Served::Wait(ticket),
             start: Some((flight, trip)),
-            cancel: None,
+            ..Step::of(self.wait(flight, request, asked, false))
         })
     }
 
-    fn take_off(
+    pub(super) fn take_off(
         &mut self,
         errand: Errand<'_, '_>,
         key: Option<(u64, Box<[u8]>)>,
@@ -440,9 +475,20 @@ impl Step {
         Self {
             served,
             start: None,
-            cancel: None,
+            cancel: Vec::new(),
         }
     }
+}
+
+/// Answers with a result without members.
+pub(super) fn empty(asked: &Asked<'_>, out: &mut Vec<u8>) -> Step {
+    render::result(out, &Recipient::of(asked), &Parts::empty(), None, None);
+    Step::of(Served::Reply {
+        status: 200,
+        provenance: None,
+        serial: None,
+        session: None,
+    })
 }
 
 /// The `Mcp-Param-*` headers that no annotation accounts for: they are passed on, and bypass the cache.

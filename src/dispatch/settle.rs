@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::agent::Caller;
 use super::flights::{Flight, Waiter};
 use super::request::{Era, Method};
+use super::session::{ended, pass};
 use super::trip::{Answer, Body, Sink, TripError};
 use super::{Core, lists, render};
 use crate::border::{Event, FlightId, Millis, Now, Reply};
@@ -20,6 +21,7 @@ use crate::mcp::result::{Parts, is_valid, notification};
 use crate::mcp::subscription::Change;
 use crate::mcp::task::{TASK_NEWS, Task};
 use crate::provenance::{Provenance, State};
+use crate::session::Sessions;
 
 /// How long after a write of unknown outcome nothing that it may have touched is stored.
 const SETTLE: Millis = Millis(60_000);
@@ -37,8 +39,13 @@ impl Core {
         if outcome.is_err() {
             self.doubt(flight);
         }
-        let Some(flight) = self.flights.remove(flight) else {
+        let (Some(flight), listened) = self.land(flight) else {
             return;
+        };
+        let outcome = if listened {
+            outcome.and_then(ended)
+        } else {
+            outcome
         };
         if flight.plan.write {
             let unknown = matches!(&outcome, Err(trip) if trip.error.code == Code::UnknownOutcome);
@@ -80,6 +87,14 @@ impl Core {
             // The partition was forgotten meanwhile: nobody can tell whose view this concerns.
             None => self.floor = seq,
         }
+    }
+
+    /// A write of this caller was lost sight of before now.
+    pub(super) fn unsettle(&mut self, now: Millis, caller: &Caller) {
+        let seq = self.seq.advance();
+        let partition = self.partitions.enter(caller);
+        partition.floor = seq;
+        partition.unsettled_until = partition.unsettled_until.max(now + SETTLE);
     }
 
     /// Credential and annotations of an authority's answer. Another credential starts an empty partition.
@@ -132,7 +147,7 @@ impl Core {
                 Era::Legacy(_) => 200,
             };
             let json = self.error_json(&trip.error);
-            reply_error(waiter, status, &json, &flight, sink);
+            reply_error(&mut self.sessions, waiter, status, &json, &flight, sink);
         }
     }
 
@@ -165,7 +180,16 @@ impl Core {
         provenance.detail = Some(detail);
         let ttl = flight.method.is_cacheable().then(|| entry.expires.since(now));
         for waiter in &flight.waiters {
-            reply_result(waiter, &entry.parts, ttl, provenance, Some(entry.serial), sink);
+            let serial = Some(entry.serial);
+            reply_result(
+                &mut self.sessions,
+                waiter,
+                &entry.parts,
+                ttl,
+                provenance,
+                serial,
+                sink,
+            );
         }
         true
     }
@@ -189,13 +213,19 @@ impl Core {
         }
         for waiter in &flight.waiters {
             match waiter.to.era {
-                Era::Legacy(_) => reply_error(waiter, 200, error, &flight, sink),
+                Era::Legacy(_) => reply_error(&mut self.sessions, waiter, 200, error, &flight, sink),
                 Era::Modern => match modern_error(code, &members, &flight) {
-                    Ok(None) => reply_error(waiter, modern_status(code), error, &flight, sink),
-                    Ok(Some(translated)) => reply_error(waiter, 200, &translated, &flight, sink),
+                    Ok(None) => {
+                        let status = modern_status(code);
+                        reply_error(&mut self.sessions, waiter, status, error, &flight, sink);
+                    }
+                    Ok(Some(translated)) => {
+                        reply_error(&mut self.sessions, waiter, 200, &translated, &flight, sink);
+                    }
                     Err(ours) => {
                         let json = self.error_json(&ours);
-                        reply_error(waiter, ours.code.http(), &json, &flight, sink);
+                        let status = ours.code.http();
+                        reply_error(&mut self.sessions, waiter, status, &json, &flight, sink);
                     }
                 },
             }
@@ -254,7 +284,7 @@ impl Core {
         });
         for waiter in &flight.waiters {
             provenance.collapsed = waiter.collapsed;
-            reply_result(waiter, &parts, ttl, provenance, serial, sink);
+            reply_result(&mut self.sessions, waiter, &parts, ttl, provenance, serial, sink);
         }
     }
 
@@ -388,7 +418,12 @@ impl Core {
                     let part = format!(
                         r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{{params}}}}}"#
                     );
-                    sink.reply(waiter.ctx, part_of(waiter, part.into_bytes()));
+                    pass(
+                        &mut self.sessions,
+                        waiter,
+                        part_of(waiter, part.into_bytes()),
+                        sink,
+                    );
                 }
             }
             "notifications/message" => {
@@ -398,7 +433,12 @@ impl Core {
                     .and_then(|level| LogLevel::parse(&level));
                 for waiter in waiters.filter(|waiter| waiter.log_level.is_some() && level >= waiter.log_level)
                 {
-                    sink.reply(waiter.ctx, part_of(waiter, raw.as_bytes().to_vec()));
+                    pass(
+                        &mut self.sessions,
+                        waiter,
+                        part_of(waiter, raw.as_bytes().to_vec()),
+                        sink,
+                    );
                 }
             }
             _ => {}
@@ -417,19 +457,11 @@ fn with_token(params: &[(&str, &str)], token: &str) -> String {
 }
 
 pub(super) fn part_of(waiter: &Waiter, part: Vec<u8>) -> Reply {
-    Reply {
-        ticket: waiter.ticket,
-        status: 200,
-        part,
-        last: false,
-        provenance: None,
-        serial: None,
-        event: None,
-        session: None,
-    }
+    Reply::part(waiter.ticket, part)
 }
 
-fn reply_result(
+pub(super) fn reply_result(
+    sessions: &mut Sessions,
     waiter: &Waiter,
     parts: &Parts,
     ttl: Option<Millis>,
@@ -440,19 +472,22 @@ fn reply_result(
     let mut part = Vec::with_capacity(parts.members.len() + parts.meta.len() + 256);
     render::result(&mut part, &waiter.to, parts, ttl, Some(provenance));
     let reply = Reply {
-        ticket: waiter.ticket,
-        status: 200,
-        part,
         last: true,
         provenance: Some(provenance),
         serial,
-        event: None,
-        session: None,
+        ..part_of(waiter, part)
     };
-    sink.reply(waiter.ctx, reply);
+    pass(sessions, waiter, reply, sink);
 }
 
-fn reply_error(waiter: &Waiter, status: u16, error: &str, flight: &Flight, sink: &mut dyn Sink) {
+fn reply_error(
+    sessions: &mut Sessions,
+    waiter: &Waiter,
+    status: u16,
+    error: &str,
+    flight: &Flight,
+    sink: &mut dyn Sink,
+) {
     let mut part = Vec::with_capacity(error.len() + 64);
     render::error(&mut part, Some(&waiter.to.id), error);
     let mut provenance = Provenance::new(if flight.forwarded {
@@ -461,20 +496,13 @@ fn reply_error(waiter: &Waiter, status: u16, error: &str, flight: &Flight, sink:
         State::Local
     });
     provenance.collapsed = waiter.collapsed;
-    let provenance = Some(provenance);
-    sink.reply(
-        waiter.ctx,
-        Reply {
-            ticket: waiter.ticket,
-            status,
-            part,
-            last: true,
-            provenance,
-            serial: None,
-            event: None,
-            session: None,
-        },
-    );
+    let reply = Reply {
+        status,
+        last: true,
+        provenance: Some(provenance),
+        ..part_of(waiter, part)
+    };
+    pass(sessions, waiter, reply, sink);
 }
 
 /// An authority's error for an agent of 2026-07-28: `None` passes it on verbatim. The revision forbids the codes

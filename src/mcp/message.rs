@@ -93,6 +93,18 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Whether a message is a JSON-RPC response.
+#[must_use]
+pub fn is_response(bytes: &[u8]) -> bool {
+    let members = core::str::from_utf8(bytes).ok().and_then(Members::parse);
+    members.is_some_and(|members| {
+        members.string("jsonrpc").as_deref() == Some("2.0")
+            && members.raw("method").is_none()
+            && members.raw("id").is_some_and(is_id)
+            && members.raw("result").is_some() != members.raw("error").is_some()
+    })
+}
+
 /// Whether a raw JSON value may be an id or a progress token: a string or an integer.
 #[must_use]
 pub fn is_id(raw: &str) -> bool {

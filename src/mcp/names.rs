@@ -28,6 +28,8 @@ pub const HEADER_NAME: &str = "mcp-name";
 pub const HEADER_PARAM: &str = "mcp-param-";
 /// Session of the legacy transport.
 pub const HEADER_SESSION: &str = "mcp-session-id";
+/// The last event that a client of the legacy transport has had.
+pub const HEADER_LAST_EVENT: &str = "last-event-id";
 
 /// HeaderMismatch.
 pub const ERROR_HEADER_MISMATCH: i64 = -32020;

@@ -105,6 +105,22 @@ impl Filter {
         Ok(filter)
     }
 
+    /// Every list, and some resources: at most [`MAX_SUBSCRIBED`], no two alike.
+    #[must_use]
+    pub fn everything(uris: Vec<String>) -> Self {
+        let mut filter = Self {
+            uris,
+            ..Self::default()
+        };
+        for list in &LISTS {
+            filter.kinds |= list.bit();
+        }
+        if !filter.uris.is_empty() {
+            filter.kinds |= Change::Resource.bit();
+        }
+        filter
+    }
+
     /// Leaves what another asks for too.
     pub fn limit(&mut self, other: &Self) {
         self.uris.retain(|uri| other.uris.contains(uri));

@@ -333,6 +333,11 @@ impl<K: Key, V> Table<K, V> {
         self.remove(key).map(|value| (key, value))
     }
 
+    /// All keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = K> {
+        self.places.iter().map(|(key, _)| key)
+    }
+
     /// All values, in the order of their keys.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.places.iter().filter_map(|(_, place)| self.at(place))

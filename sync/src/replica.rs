@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use leeward::border::{Event, FlightId, LocalCall};
-use leeward::dispatch::{Forward, Sink, Stats, Trip};
+use leeward::dispatch::{Due, Forward, Sink, Stats, Trip};
 use leeward::mcp::subscription::Change;
 use leeward::table::Table;
 use leeward::{Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
@@ -35,7 +35,8 @@ pub struct Host {
     /// The host answers [`Output::Credential`]; otherwise the configuration's token is used.
     pub credentials: bool,
     /// The host keeps sessions of session-era agents: it passes on every [`leeward::Verb`], names its connections, and
-    /// outlives its requests. Otherwise session-era agents are served without a session.
+    /// outlives its requests, which are all of [`Ctx::SHARED`]. Otherwise session-era agents are served without a
+    /// session, as are requests of other contexts.
     pub sessions: bool,
 }
 
@@ -109,15 +110,20 @@ impl Replica {
             timeout: Millis(config.limits.request_timeout_ms),
             seed: [0; 4],
         };
+        let (lease, max_partitions) = (host.lease, config.limits.max_partitions);
+        let mut core = Core::new(config);
+        if host.sessions {
+            core.keep_sessions();
+        }
         Self {
             clock: Clock::default(),
-            desk: Desk::new(host.lease),
+            desk: Desk::new(lease),
             executor: Executor::default(),
-            link: Link::new(config.limits.max_partitions),
+            link: Link::new(max_partitions),
             seed: Seed::new(),
             upstream: Arc::new(upstream),
             flights: Table::new(),
-            core: Core::new(config),
+            core,
         }
     }
 
@@ -134,7 +140,7 @@ impl Replica {
         // Without room for another context only what needs no waiting is answered.
         let peek = request.peek || !self.desk.has_room(ctx);
         let step = self.core.serve(now, Request { peek, ..request }, out);
-        if let Some(ticket) = step.cancel {
+        for ticket in step.cancel {
             self.cancel(ticket);
         }
         if let Served::Wait(ticket) = step.served {
@@ -160,7 +166,9 @@ impl Replica {
         // An answer that comes with the tick of its own deadline still counts.
         self.advance(now, ctx);
         match input {
+            Input::Cancel { ticket } if self.core.detach(ticket) => self.desk.cancel(ticket),
             Input::Cancel { ticket } => self.cancel(ticket),
+            Input::Dropped { ticket } if self.core.fall_behind(ticket) => self.desk.cancel(ticket),
             Input::Dropped { ticket } => {
                 let mut post = Post {
                     desk: &mut self.desk,
@@ -239,6 +247,7 @@ impl Replica {
         for flight in self.core.announce(list, &mut post) {
             self.end(flight);
         }
+        self.pay();
     }
 
     /// Makes everything stored stale at once.
@@ -369,6 +378,7 @@ impl Replica {
 
     /// Lets the flows go on, and the core hear of what they brought.
     fn run(&mut self, now: Now) {
+        self.pay();
         while let Some(happening) = self
             .executor
             .step(self.clock.now(), &mut self.link, &mut self.desk)
@@ -387,6 +397,21 @@ impl Replica {
                     }
                 }
                 Happening::Lost(id) => self.core.lost(id),
+            }
+            self.pay();
+        }
+    }
+
+    /// Does what came of a call to the core besides its outcome.
+    fn pay(&mut self) {
+        while let Some(due) = self.core.poll_due() {
+            match due {
+                Due::End(flight) => {
+                    self.end(flight);
+                }
+                Due::Reply(ctx, reply) => {
+                    self.desk.reply(ctx, reply);
+                }
             }
         }
     }

@@ -94,6 +94,7 @@ impl World {
             headers: None,
             negotiated: None,
             message: message.as_bytes(),
+            verb: leeward::Verb::Post,
             peek,
         };
         let served = self.replica.serve(self.clock(), request, &mut out);
