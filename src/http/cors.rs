@@ -13,11 +13,11 @@ use crate::mcp::names::HEADER_PARAM;
 /// What MCP clients send, session-era ones included.
 const ALLOWED: &str = "content-type, accept, authorization, mcp-protocol-version, mcp-method, mcp-name, \
     mcp-session-id, last-event-id";
-/// GET and DELETE get their 405, which clients of older revisions understand; without these words they would see
-/// a broken network.
-const METHODS: &str = "GET, POST, DELETE";
+/// Where no sessions are kept GET and DELETE get their 405, which clients of older revisions understand; without these
+/// words they would see a broken network.
+pub(super) const METHODS: &str = "GET, POST, DELETE";
 /// What an answer says beyond its body.
-const EXPOSED: &str = "cache-status, www-authenticate";
+const EXPOSED: &str = "cache-status, www-authenticate, mcp-session-id";
 /// For how long a page may remember a preflight's answer, in seconds: as long as any engine does.
 const MAX_AGE: &str = "7200";
 const REQUESTED: &str = "access-control-request-headers";

@@ -1,5 +1,5 @@
 //! What must hold of a request, in this order: path, method, origin, caller, media types, declared size. The first
-//! that does not hold answers.
+//! that does not hold answers. Without a message in it, as GET and DELETE are, a request has no media type of its own.
 
 use alloc::string::String;
 
@@ -8,7 +8,7 @@ use super::response::{Headers, Response};
 use super::tokens::Tokens;
 use super::{cors, origin};
 use crate::config::{Anonymous, Config};
-use crate::dispatch::Caller;
+use crate::dispatch::{Caller, Verb};
 use crate::error::{Code, Error};
 
 /// Where a host tells that it is well.
@@ -49,6 +49,8 @@ pub enum Identity {
 pub struct Admitted {
     /// Who calls.
     pub caller: Caller,
+    /// What the request does. Only [`Verb::Post`] has a body to read.
+    pub verb: Verb,
     /// Which form of an answer suits.
     pub accept: Accept,
     /// What every answer to this request carries besides its own headers.
@@ -60,6 +62,7 @@ pub struct Admitted {
 pub struct Gate {
     path: String,
     tokens: Tokens,
+    sessions: bool,
 }
 
 impl Gate {
@@ -69,7 +72,15 @@ impl Gate {
         Self {
             path: path.into(),
             tokens,
+            sessions: false,
         }
+    }
+
+    /// The same where sessions are kept, or not: then it takes GET and DELETE (2025-11-25, Transports, Streamable HTTP),
+    /// which are answered with 405 otherwise.
+    #[must_use]
+    pub fn with_sessions(self, sessions: bool) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Looks at the head of a request. `id` names a refusal in logs.
@@ -91,9 +102,10 @@ impl Gate {
             cors::show(&mut headers, origin);
         }
         let (status, code, message) = match self.check(config, head, identity, is_allowed) {
-            Ok((caller, accept)) => {
+            Ok((caller, verb, accept)) => {
                 return Ok(Admitted {
                     caller,
+                    verb,
                     accept,
                     headers,
                 });
@@ -116,11 +128,18 @@ impl Gate {
         head: &Head<'_>,
         identity: Identity,
         is_allowed: bool,
-    ) -> Result<(Caller, Accept), Stop> {
+    ) -> Result<(Caller, Verb, Accept), Stop> {
         let is_preflight = cors::is_preflight(head);
+        let verb = match head.method {
+            "GET" if self.sessions => Some(Verb::Get),
+            "DELETE" if self.sessions => Some(Verb::Delete),
+            "POST" => Some(Verb::Post),
+            _ => None,
+        };
         if head.path == self.path {
-            if head.method != "POST" && !is_preflight {
-                return Err(Stop::Method("POST"));
+            if verb.is_none() && !is_preflight {
+                let allowed = if self.sessions { cors::METHODS } else { "POST" };
+                return Err(Stop::Method(allowed));
             }
         } else if head.path == HEALTH {
             return Err(match head.method {
@@ -133,9 +152,9 @@ impl Gate {
         if !is_allowed {
             return Err(Stop::Refused(Code::Forbidden, "this origin may not call"));
         }
-        if is_preflight {
+        let Some(verb) = verb.filter(|_| !is_preflight) else {
             return Err(Stop::Preflight);
-        }
+        };
         let caller = match identity {
             Identity::Bearer => self.tokens.caller(head.header("authorization")),
             Identity::Told(caller) => Ok(caller),
@@ -146,13 +165,22 @@ impl Gate {
             caller => caller,
         };
         let caller = caller.map_err(|message| Stop::Refused(Code::Unauthenticated, message))?;
-        if !head.header("content-type").is_some_and(is_json) {
+        if verb == Verb::Post && !head.header("content-type").is_some_and(is_json) {
             let message = "the content type must be application/json";
             return Err(Stop::Unsuitable(415, message));
         }
-        let Some(accept) = Accept::parse(head.header("accept")) else {
-            let message = "the client must accept application/json or text/event-stream";
-            return Err(Stop::Unsuitable(406, message));
+        let accept = match (verb, Accept::parse(head.header("accept"))) {
+            // Its answer has nothing to choose a form for.
+            (Verb::Delete, accept) => accept.unwrap_or(Accept::Json),
+            (Verb::Get, None | Some(Accept::Json)) => {
+                let message = "the client must accept text/event-stream";
+                return Err(Stop::Unsuitable(406, message));
+            }
+            (Verb::Post, None) => {
+                let message = "the client must accept application/json or text/event-stream";
+                return Err(Stop::Unsuitable(406, message));
+            }
+            (_, Some(accept)) => accept,
         };
         let declared = head
             .header("content-length")
@@ -161,7 +189,7 @@ impl Gate {
             let message = "the message is larger than limits.maxMessageBytes";
             return Err(Stop::Refused(Code::TooLarge, message));
         }
-        Ok((caller, accept))
+        Ok((caller, verb, accept))
     }
 }
 

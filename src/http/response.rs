@@ -54,11 +54,22 @@ impl Response {
 }
 
 /// A JSON-RPC message as a server-sent event of one line: in JSON a line break is only ever blank space between
-/// tokens.
+/// tokens. `id` names it for `last-event-id`; with one the message may be empty, which gives an event that a client can
+/// resume after and that says nothing (2025-11-25, Transports, Streamable HTTP). Without either there is no event.
 #[must_use]
-pub fn event(message: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len() + 32);
-    out.extend_from_slice(b"event: message\ndata: ");
+pub fn event(message: &[u8], id: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + 64);
+    if let Some(id) = id {
+        for part in ["id: ", id, "\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+    if !message.is_empty() {
+        out.extend_from_slice(b"event: message\n");
+    } else if id.is_none() {
+        return out;
+    }
+    out.extend_from_slice(b"data: ");
     out.extend(message.iter().map(|&byte| match byte {
         b'\n' | b'\r' => b' ',
         byte => byte,
@@ -67,10 +78,11 @@ pub fn event(message: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The headers that go on to the replica with a message: MCP's own. Credentials above all end at the gate.
+/// The headers that go on to the replica with a message: MCP's own, and the one that resumes a stream. Credentials above
+/// all end at the gate.
 #[must_use]
 pub fn message_headers(mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
-    headers.retain(|(name, _)| name.starts_with("mcp-"));
+    headers.retain(|(name, _)| name.starts_with("mcp-") || name == "last-event-id");
     headers
 }
 
@@ -80,17 +92,35 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_whatever_the_message_says() {
-        assert_eq!(event(b"{\"a\":\r\n1}"), b"event: message\ndata: {\"a\":  1}\n\n");
+        let message = b"{\"a\":\r\n1}";
+        assert_eq!(event(message, None), b"event: message\ndata: {\"a\":  1}\n\n");
+        assert_eq!(
+            event(message, Some("a-1")),
+            b"id: a-1\nevent: message\ndata: {\"a\":  1}\n\n"
+        );
+    }
+
+    #[test]
+    fn an_event_without_a_message_is_one_to_resume_after() {
+        assert_eq!(event(b"", Some("a-1")), b"id: a-1\ndata: \n\n");
+        assert_eq!(event(b"", None), b"");
     }
 
     #[test]
     fn only_the_headers_of_mcp_go_on() {
-        let given = ["authorization", "cookie", "mcp-name", "x-mcp-name", "mcp-param-a"];
+        let given = [
+            "authorization",
+            "cookie",
+            "mcp-name",
+            "x-mcp-name",
+            "mcp-param-a",
+            "last-event-id",
+        ];
         let headers = given.map(|name| (name.into(), "x".into())).into();
         let kept = message_headers(headers);
         assert_eq!(
             kept.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
-            ["mcp-name", "mcp-param-a"]
+            ["mcp-name", "mcp-param-a", "last-event-id"]
         );
     }
 }

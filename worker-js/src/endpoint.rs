@@ -39,6 +39,7 @@ pub(crate) async fn serve(mut request: Request, env: Env, reply: Sender) {
         caller,
         accept,
         headers: common,
+        ..
     } = match admitted {
         Some(Ok(admitted)) => admitted,
         Some(Err(answer)) => return reply.respond(reply::whole(answer)),

@@ -105,7 +105,7 @@ impl Sender {
     pub(crate) fn event(&self, message: &[u8], last: bool) -> bool {
         let has_room = last || self.shared.borrow().queued < MAX_QUEUED_BYTES;
         if has_room {
-            self.push(event(message));
+            self.push(event(message, None));
         }
         if last {
             let mut shared = self.shared.borrow_mut();

@@ -40,13 +40,30 @@ fn admit(
     headers: &[(String, String)],
     identity: Identity,
 ) -> Result<Admitted, Response> {
-    let tokens = Tokens::parse(&format!(r#"{{"{TOKEN}":"ann"}}"#), "tokens").unwrap();
     let head = Head {
         method,
         path,
         headers,
     };
-    Gate::new("/mcp", tokens).admit(&config(), &head, identity, 0xabc)
+    gate().admit(&config(), &head, identity, 0xabc)
+}
+
+fn gate() -> Gate {
+    let tokens = Tokens::parse(&format!(r#"{{"{TOKEN}":"ann"}}"#), "tokens").unwrap();
+    Gate::new("/mcp", tokens)
+}
+
+/// Where sessions are kept: a request without a message, and so without a type of one.
+fn in_session(method: &str, others: &[(&str, &str)]) -> Result<Admitted, Response> {
+    let headers = sound(&[&[("content-type", "")], others].concat());
+    let head = Head {
+        method,
+        path: "/mcp",
+        headers: &headers,
+    };
+    gate()
+        .with_sessions(true)
+        .admit(&config(), &head, Identity::Bearer, 0xabc)
 }
 
 fn post(others: &[(&str, &str)]) -> Result<Admitted, Response> {
@@ -62,7 +79,7 @@ fn value<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
 fn a_sound_request_passes_with_its_caller_and_form() {
     let admitted = post(&[("content-length", "4096"), ("accept", "application/json")]).unwrap();
     assert_eq!(admitted.caller, Caller::Principal("ann".into()));
-    assert_eq!(admitted.accept, Accept::Json);
+    assert_eq!((admitted.verb, admitted.accept), (Verb::Post, Accept::Json));
     assert_eq!(admitted.headers, [("cache-control", "no-store".into())]);
 }
 
@@ -93,6 +110,47 @@ fn the_first_thing_that_does_not_hold_answers() {
             (status == 405).then_some("POST")
         );
     }
+}
+
+#[test]
+fn where_sessions_are_kept_their_requests_pass_without_a_message() {
+    let get = in_session("GET", &[("accept", "text/event-stream")]).unwrap();
+    assert_eq!(get.caller, Caller::Principal("ann".into()));
+    assert_eq!((get.verb, get.accept), (Verb::Get, Accept::Events));
+    for accept in ["", "*/*", "application/json, text/event-stream"] {
+        let get = in_session("GET", &[("accept", accept)]).unwrap();
+        assert_eq!((get.verb, get.accept), (Verb::Get, Accept::Both));
+    }
+    for accept in ["", "application/json", "text/html"] {
+        let delete = in_session("DELETE", &[("accept", accept)]).unwrap();
+        assert_eq!(delete.verb, Verb::Delete);
+    }
+    let post = in_session("POST", &[("content-type", "application/json")]).unwrap();
+    assert_eq!(post.verb, Verb::Post);
+}
+
+#[test]
+fn they_pass_by_the_rules_of_messages() {
+    let evil = ("origin", "https://evil.example");
+    let stranger = ("authorization", "Bearer no");
+    for (method, fault, status) in [
+        ("GET", ("accept", "application/json"), 406),
+        ("GET", ("accept", "text/html"), 406),
+        ("GET", stranger, 401),
+        ("DELETE", stranger, 401),
+        ("GET", evil, 403),
+        ("DELETE", evil, 403),
+        ("POST", ("content-type", ""), 415),
+        ("PUT", ("accept", ""), 405),
+        ("OPTIONS", ("accept", ""), 405),
+    ] {
+        let response = in_session(method, &[fault]).unwrap_err();
+        assert_eq!(response.status, status, "{method} {fault:?}");
+        let allowed = (status == 405).then_some("GET, POST, DELETE");
+        assert_eq!(value(&response.headers, "allow"), allowed);
+    }
+    let asks = [("origin", PAGE), ("access-control-request-method", "DELETE")];
+    assert_eq!(in_session("OPTIONS", &asks).unwrap_err().status, 204);
 }
 
 #[test]
@@ -164,7 +222,9 @@ fn a_page_that_may_call_can_read_every_answer() {
         assert_eq!(value(headers, "access-control-allow-origin"), Some(PAGE));
         assert_eq!(value(headers, "vary"), Some("origin"));
         let exposed = value(headers, "access-control-expose-headers").unwrap_or_default();
-        assert!(exposed.contains("cache-status"), "{exposed}");
+        for name in ["cache-status", "mcp-session-id"] {
+            assert!(exposed.contains(name), "{exposed}");
+        }
     }
 }
 
