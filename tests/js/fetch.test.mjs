@@ -22,6 +22,8 @@ test("an option of the wrong type is named at once", () => {
     [{ tokens: { get [TOKEN]() { throw new Error("odd"); } } }, "tokens"],
     [{ authenticate: {} }, "authenticate"],
     [{ tokens: {}, authenticate: () => "ann" }, "authenticate"],
+    [{ sessions: 1 }, "sessions"],
+    [{ sessions: null }, "sessions"],
     [null, ""],
     [[], ""],
   ]) {

@@ -4,7 +4,7 @@ use leeward::border::Credential;
 use leeward::dispatch::Caller;
 use leeward::http::{self, Gate};
 use leeward::limits::MAX_HEADERS;
-use leeward::{Code, Config, Ctx, Error, Failure, Input, Millis, Now, OpId, Request, Served, Ticket};
+use leeward::{Code, Config, Ctx, Error, Failure, Input, Millis, Now, OpId, Request, Served, Ticket, Verb};
 use leeward_sync::{Host, Replica};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -32,6 +32,10 @@ pub(crate) const ANONYMOUS: u32 = 1;
 const PEEK: u32 = 2;
 /// Flag of `serve`: the message came over HTTP.
 const HTTP: u32 = 4;
+/// Flag of `serve`: there is no message; the request opens or resumes a stream.
+pub(crate) const GET: u32 = 8;
+/// Flag of `serve`: there is no message; the request ends a session.
+pub(crate) const DELETE: u32 = 16;
 
 /// One replica behind a border of numbers and two buffers. Times are milliseconds; operations, tickets and
 /// serials are whole numbers that a double holds exactly.
@@ -44,23 +48,25 @@ pub struct Engine {
     /// The last caller, kept so that a run of requests by one principal allocates nothing for it.
     caller: Caller,
     pub(crate) gate: Gate,
+    /// Session-era agents get a session.
+    pub(crate) sessions: bool,
     pub(crate) facts: Facts,
 }
 
 #[wasm_bindgen]
 impl Engine {
     /// A replica with nothing stored, from the JSON text of its configuration. `credentials`: the host answers
-    /// credential questions.
+    /// credential questions. `sessions`: session-era agents get one.
     ///
     /// # Errors
     /// `config_invalid`, with `data.field` naming the place.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str, credentials: bool) -> Result<Self, JsValue> {
+    pub fn new(config: &str, credentials: bool, sessions: bool) -> Result<Self, JsValue> {
         let config = Config::parse(config).map_err(thrown)?;
         let host = Host {
             lease: None,
             credentials,
-            sessions: false,
+            sessions,
         };
         Ok(Self {
             replica: Replica::new(config, host),
@@ -68,6 +74,7 @@ impl Engine {
             output: Vec::new(),
             caller: Caller::Anonymous,
             gate: Gate::default(),
+            sessions,
             facts: Facts::EMPTY,
         })
     }
@@ -114,7 +121,7 @@ impl Engine {
         self.output.len()
     }
 
-    /// Receives one message. Input: the message, then the caller, then the negotiated version (if its length is
+    /// Receives one message, or a request without one. Input: the message, then the caller, then the negotiated version (if its length is
     /// not 0) or, of a message over HTTP, `name LF value LF` per header, names lower case. Returns 0 reply, 1 wait,
     /// 2 accepted, 3 absent.
     #[expect(
@@ -150,7 +157,7 @@ impl Engine {
             headers: headers.as_deref(),
             negotiated: Some(negotiated).filter(|version| !is_http && !version.is_empty()),
             message,
-            verb: leeward::Verb::Post,
+            verb: verb_of(flags),
             peek: flags & PEEK != 0,
         };
         let served = self.replica.serve(now(mono, unix), request, &mut self.output);
@@ -160,9 +167,10 @@ impl Engine {
                 status,
                 provenance,
                 serial,
-                ..
+                session,
             } => {
                 self.facts.status = status;
+                self.facts.session = session;
                 self.facts.provenance = provenance;
                 self.facts.serial = serial;
                 self.facts.last = true;
@@ -170,6 +178,8 @@ impl Engine {
             }
             Served::Wait(ticket) => {
                 self.facts.ticket = ticket.0;
+                // Of a stream that opens before its first message.
+                self.facts.status = 200;
                 SERVED_WAIT
             }
             Served::Accepted => SERVED_ACCEPTED,
@@ -397,6 +407,12 @@ impl Engine {
             .map_or_else(String::new, |provenance| provenance.to_string())
     }
 
+    /// The session that the last answer opened: its `mcp-session-id`; empty if it opened none.
+    #[must_use]
+    pub fn session(&self) -> String {
+        self.facts.session.clone().unwrap_or_default()
+    }
+
     /// Largest message that `serve` takes, in bytes.
     #[wasm_bindgen(js_name = maxMessageBytes)]
     #[must_use]
@@ -456,6 +472,15 @@ impl Engine {
 
     fn handle(&mut self, mono: f64, unix: f64, input: Input) {
         self.replica.handle(now(mono, unix), Ctx::SHARED, input);
+    }
+}
+
+/// What a request does, by the flags of `serve`.
+const fn verb_of(flags: u32) -> Verb {
+    match flags & (GET | DELETE) {
+        0 => Verb::Post,
+        GET => Verb::Get,
+        _ => Verb::Delete,
     }
 }
 
@@ -531,7 +556,7 @@ mod tests {
 
     #[test]
     fn a_large_input_buffer_is_given_back() {
-        let mut engine = Engine::new("{}", false).unwrap();
+        let mut engine = Engine::new("{}", false, false).unwrap();
         engine.input(KEEP_BYTES + 1).unwrap();
         assert_eq!(engine.input_capacity(), KEEP_BYTES + 1);
         engine.input(1).unwrap();

@@ -1,11 +1,12 @@
 //! The engine's part in an HTTP endpoint: the gate before the replica, and the frames of streamed answers.
 
+use leeward::Verb;
 use leeward::dispatch::Caller;
 use leeward::http::{self, Accept, Admitted, Gate, Head, Headers, Identity, Tokens};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::engine::{ANONYMOUS, Engine, cut, headers, shrink, text, thrown};
+use crate::engine::{ANONYMOUS, DELETE, Engine, GET, cut, headers, shrink, text, thrown};
 use crate::output::Facts;
 
 /// Flag of `admit`: the bearer token tells who calls.
@@ -29,13 +30,14 @@ impl Engine {
             Some(text) => Tokens::parse(&text, "tokens").map_err(thrown)?,
             None => Tokens::default(),
         };
-        self.gate = Gate::new(path, tokens);
+        self.gate = Gate::new(path, tokens).with_sessions(self.sessions);
         Ok(())
     }
 
     /// Looks at the head of an HTTP request. Input: `method LF path LF`, then `name LF value LF` per header, names
     /// lower case; then the caller. Returns 0 for any form of an answer, 1 for JSON, 2 for events, with the caller
-    /// and then the headers of every answer in the output buffer; or 3 with the whole answer there, headers first.
+    /// and then the headers of every answer in the output buffer, and in `about` the flag of `serve` for what it
+    /// does; or 3 with the whole answer there, headers first.
     pub fn admit(&mut self, head: usize, caller: usize, flags: u32) -> u32 {
         shrink(&mut self.output);
         self.facts = Facts::EMPTY;
@@ -63,9 +65,15 @@ impl Engine {
         match self.gate.admit(self.replica.config(), &head, identity, id) {
             Ok(Admitted {
                 caller,
+                verb,
                 accept,
                 headers,
             }) => {
+                self.facts.about = match verb {
+                    Verb::Post => 0,
+                    Verb::Get => u64::from(GET),
+                    Verb::Delete => u64::from(DELETE),
+                };
                 if let Caller::Principal(name) = caller {
                     self.facts.last = true;
                     self.output.extend_from_slice(name.as_bytes());
@@ -88,10 +96,11 @@ impl Engine {
         }
     }
 
-    /// Makes the message in the output buffer a server-sent event.
+    /// Makes the message in the output buffer a server-sent event, with its id if it has one; leaves nothing where there
+    /// is neither.
     #[wasm_bindgen(js_name = frameEvent)]
     pub fn frame_event(&mut self) {
-        self.output = http::event(&self.output);
+        self.output = http::event(&self.output, self.facts.event.as_deref());
     }
 }
 

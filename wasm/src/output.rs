@@ -34,6 +34,9 @@ pub(crate) struct Facts {
     pub(crate) last: bool,
     pub(crate) serial: Option<u64>,
     pub(crate) provenance: Option<Provenance>,
+    /// Names the message for `last-event-id`.
+    pub(crate) event: Option<String>,
+    pub(crate) session: Option<String>,
 }
 
 impl Facts {
@@ -46,6 +49,8 @@ impl Facts {
         last: false,
         serial: None,
         provenance: None,
+        event: None,
+        session: None,
     };
 
     /// How the cache took part, as the number that the TypeScript side knows; 5 for not at all.
@@ -122,6 +127,8 @@ pub(crate) fn take(output: Output, out: &mut Vec<u8>) -> Option<(u32, Facts)> {
             facts.last = reply.last;
             facts.serial = reply.serial;
             facts.provenance = reply.provenance;
+            facts.event = reply.event;
+            facts.session = reply.session;
             *out = reply.part;
             REPLY
         }

@@ -14,10 +14,12 @@ import type { CacheInfo } from "./types.js";
 const MIN_INPUT_BYTES = 64 << 10;
 /** A larger input buffer is given back by the next call that needs no more than this. */
 const KEEP_INPUT_BYTES = 1 << 20;
-/** Flags of `Engine.serve`. */
+/** Flags of `Engine.serve` that are this file's to set. */
 const ANONYMOUS = 1;
-const PEEK = 2;
 const HTTP = 4;
+
+/** The other flags of `Engine.serve`: answer only what is fresh here; open a stream; end a session. */
+export const ASK = { PEEK: 2, GET: 8, DELETE: 16 } as const;
 
 /** What `Engine.serve` returns. */
 export const SERVED = { REPLY: 0, WAIT: 1, ACCEPTED: 2, ABSENT: 3 } as const;
@@ -113,11 +115,11 @@ export class Border {
   readonly #clocks: Clocks;
   readonly #self = new WeakRef(this);
 
-  private constructor(home: Instance, clocks: Clocks, config: string, credentials: boolean) {
+  private constructor(home: Instance, clocks: Clocks, config: string, credentials: boolean, sessions: boolean) {
     this.#instance = home;
     this.#clocks = clocks;
     try {
-      this.#engine = new Engine(config, credentials);
+      this.#engine = new Engine(config, credentials, sessions);
       this.maxMessageBytes = this.#engine.maxMessageBytes();
     } catch (error) {
       throw this.#thrown(error);
@@ -127,8 +129,8 @@ export class Border {
   }
 
   /** A new replica from the JSON text of its configuration. */
-  static async open(config: string, credentials: boolean, clocks: Clocks): Promise<Border> {
-    return new Border(await enter(), clocks, config, credentials);
+  static async open(config: string, credentials: boolean, sessions: boolean, clocks: Clocks): Promise<Border> {
+    return new Border(await enter(), clocks, config, credentials, sessions);
   }
 
   /** Frees the replica. Later calls throw `closed`. */
@@ -177,13 +179,16 @@ export class Border {
     this.call((engine) => action(engine, mono, unix));
   }
 
-  /** Receives one message; see {@link SERVED}. `caller`: the principal in UTF-8, or `undefined` for none. */
+  /**
+   * Receives one message; see {@link SERVED}. `caller`: the principal in UTF-8, or `undefined` for none. `flags`: of
+   * {@link ASK}; the message is empty for what takes none.
+   */
   serve(
     message: string,
     caller: Uint8Array | undefined,
     negotiated: Uint8Array | undefined,
     connection: number,
-    peek: boolean,
+    flags: number,
   ): number {
     if (this.#engine === undefined) throw this.#ended;
     // No text has fewer bytes of UTF-8 than UTF-16 units, so what is too long here is too long there.
@@ -191,12 +196,12 @@ export class Border {
       throw new LeewardError("too_large", `a message may have ${this.maxMessageBytes} bytes`);
     }
     const write = (spare: number) => this.write(message, spare);
-    return this.#serve(write, caller, negotiated, connection, peek ? PEEK : 0);
+    return this.#serve(write, caller, negotiated, connection, flags);
   }
 
-  /** Receives one message over HTTP, as {@link Border.serve}. `headers`: `name LF value LF` each, in UTF-8. */
-  serveHttp(message: Uint8Array, caller: Uint8Array | undefined, headers: Uint8Array): number {
-    return this.#serve((spare) => this.writeBytes(message, spare), caller, headers, 0, HTTP);
+  /** Receives one request over HTTP, as {@link Border.serve}. `headers`: `name LF value LF` each, in UTF-8. */
+  serveHttp(message: Uint8Array, caller: Uint8Array | undefined, headers: Uint8Array, flags: number): number {
+    return this.#serve((spare) => this.writeBytes(message, spare), caller, headers, 0, HTTP | flags);
   }
 
   #serve(

@@ -3,7 +3,7 @@
  * gate decides; this file reads bodies and writes responses.
  */
 
-import { SERVED, type Border } from "./border.js";
+import { ASK, SERVED, type Border } from "./border.js";
 import { typed } from "./checks.js";
 import { LeewardError, cancelled, fieldOf, words } from "./errors.js";
 import type { Authenticate } from "./fetch.js";
@@ -28,6 +28,7 @@ const CODES: { readonly [code: string]: readonly [number, number] } = {
   cancelled: [1007, 503],
 };
 
+const EVENTS = "text/event-stream";
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -35,6 +36,8 @@ const encoder = new TextEncoder();
 interface Admitted {
   /** The principal in UTF-8; `undefined` for nobody in particular. */
   readonly caller: Uint8Array | undefined;
+  /** What it does, as a flag of `Border.serveHttp`; 0: it brings a message. */
+  readonly verb: number;
   readonly accept: number;
   /** What every answer to the request carries. */
   readonly headers: [string, string][];
@@ -68,7 +71,7 @@ export async function answer(
     }
     if (admitted instanceof Response) return admitted;
     common = new Headers(admitted.headers);
-    const message = await read(request, border.maxMessageBytes);
+    const message = admitted.verb === 0 ? await read(request, border.maxMessageBytes) : EMPTY;
     if (request.signal?.aborted) throw left(request);
     return await serve(host, request, admitted, message, encoder.encode(headers));
   } catch (error) {
@@ -127,15 +130,17 @@ async function callerOf(host: Host, request: Request, authenticate: Authenticate
 
 function admit(border: Border, head: string, who: number, principal = ""): Admitted | Response {
   const [length, caller] = border.writeTwo(head, principal);
-  const [form, split, isPrincipal, status] = border.call(
-    (engine) => [engine.admit(length, caller, who), engine.split(), engine.last(), engine.status()] as const,
-  );
+  const [form, verb, split, isPrincipal, status] = border.call((engine) => {
+    const form = engine.admit(length, caller, who);
+    return [form, engine.about(), engine.split(), engine.last(), engine.status()] as const;
+  });
   if (form === ADMITTED.STOPPED) {
     const body = border.bytes(split);
     return new Response(body.length > 0 ? body : null, { status, headers: pairs(border.text(0, split)) });
   }
   return {
     caller: isPrincipal ? border.bytes(0).subarray(0, split) : undefined,
+    verb,
     accept: form,
     headers: pairs(border.text(split)),
   };
@@ -153,7 +158,7 @@ function serve(
   try {
     // It may still owe the replica randomness.
     host.pump();
-    switch (border.serveHttp(message, admitted.caller, headers)) {
+    switch (border.serveHttp(message, admitted.caller, headers, admitted.verb)) {
       case SERVED.REPLY:
         return whole(border, admitted);
       case SERVED.WAIT:
@@ -183,6 +188,11 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
       reject(left(request));
       host.cancel(ticket);
     };
+    const open = (head: ResponseInit) => {
+      const opened = (events = new Events(host, leave));
+      resolve(new Response(opened.stream, head));
+      return opened;
+    };
     host.wait(ticket, {
       message: (border, last) => {
         try {
@@ -192,16 +202,13 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
             done();
             return resolve(response);
           }
-          if (events === undefined && admitted.accept === ADMITTED.JSON) return host.dropped(ticket);
+          const isMessage = border.call((engine) => engine.outputLength()) > 0;
+          if (events === undefined && admitted.accept === ADMITTED.JSON) return isMessage && host.dropped(ticket);
           border.call((engine) => engine.frameEvent());
           const frame = border.bytes(0);
-          const head = headOf(border, admitted, "text/event-stream");
+          const head = headOf(border, admitted, EVENTS);
           if (last) done();
-          if (events === undefined) {
-            events = new Events(host, leave);
-            resolve(new Response(events.stream, head));
-          }
-          if (!events.send(frame, last)) host.dropped(ticket);
+          if (!(events ?? open(head)).send(frame, last)) host.dropped(ticket);
         } catch (error) {
           fail(typed(error));
         }
@@ -209,24 +216,34 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
       fail,
     });
     signal?.addEventListener("abort", leave, { once: true });
+    if (admitted.verb === ASK.GET) open(headOf(host.border, admitted, EVENTS)).start();
   });
 }
 
-/** Answers with the one message in the output buffer: as JSON where the client takes it. */
+/**
+ * Answers with the one message in the output buffer: as JSON where the client takes it. Where there is none, the end of
+ * a session has no body, and what a session's client gave up is a stream of nothing.
+ */
 function whole(border: Border, admitted: Admitted): Response {
-  const isEvents = admitted.accept === ADMITTED.EVENTS;
+  const isEmpty = border.call((engine) => engine.outputLength()) === 0;
+  if (isEmpty && admitted.verb === ASK.DELETE) return new Response(null, headOf(border, admitted));
+  // A refusal of a stream is none.
+  const isEvents = isEmpty || (admitted.verb === 0 && admitted.accept === ADMITTED.EVENTS);
   if (isEvents) border.call((engine) => engine.frameEvent());
   const body = border.bytes(0);
-  const head = headOf(border, admitted, isEvents ? "text/event-stream" : "application/json");
-  return new Response(body, head);
+  return new Response(body, headOf(border, admitted, isEvents ? EVENTS : "application/json"));
 }
 
 /** Status and headers for the message in the output buffer. */
-function headOf(border: Border, { headers }: Admitted, type: string): ResponseInit {
-  const [status, provenance] = border.call((engine) => [engine.status(), engine.provenance()] as const);
-  const all: [string, string][] = [...headers, ["content-type", type]];
+function headOf(border: Border, { headers }: Admitted, type?: string): ResponseInit {
+  const [status, provenance, session] = border.call(
+    (engine) => [engine.status(), engine.provenance(), engine.session()] as const,
+  );
+  const all = [...headers];
+  if (type !== undefined) all.push(["content-type", type]);
   if (provenance !== "") all.push(["cache-status", provenance]);
-  if (type === "text/event-stream") all.push(["x-accel-buffering", "no"]);
+  if (session !== "") all.push(["mcp-session-id", session]);
+  if (type === EVENTS) all.push(["x-accel-buffering", "no"]);
   return { status, headers: all };
 }
 
@@ -251,11 +268,17 @@ class Events {
     this.stream = new ReadableStream(source, new ByteLengthQueuingStrategy({ highWaterMark: MAX_QUEUED_BYTES }));
   }
 
-  /** Sends one event. Notifications are dropped while the client is too slow for them: then false. */
+  /** Begins a stream that has nothing to say yet: some servers send the head with the first bytes behind it. */
+  start(): void {
+    this.#comment();
+    this.#listen();
+  }
+
+  /** Sends one event, if it is one. Notifications are dropped while the client is too slow for them: then false. */
   send(frame: Uint8Array, last: boolean): boolean {
     if (this.#isOver) return true;
-    const hasRoom = last || (this.#out.desiredSize ?? 0) > 0;
-    if (hasRoom) this.#out.enqueue(frame);
+    const hasRoom = last || frame.length === 0 || (this.#out.desiredSize ?? 0) > 0;
+    if (hasRoom && frame.length > 0) this.#out.enqueue(frame);
     if (last) {
       this.#end();
       this.#out.close();
@@ -282,11 +305,15 @@ class Events {
     this.#forgetSilence?.();
     this.#forgetSilence = this.#host.after(MAX_SILENCE_MS, () => {
       if (this.#isOver) return;
-      if (this.#out.desiredSize === MAX_QUEUED_BYTES) this.#out.enqueue(encoder.encode(": keep-alive\n\n"));
+      if (this.#out.desiredSize === MAX_QUEUED_BYTES) this.#comment();
       this.#listen();
     });
     // A host may close the replica while it is asked for a timer.
     if (this.#isOver) this.#forgetSilence();
+  }
+
+  #comment(): void {
+    this.#out.enqueue(encoder.encode(": keep-alive\n\n"));
   }
 
   #end(): void {

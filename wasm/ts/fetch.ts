@@ -9,7 +9,7 @@ import "#entry";
 import { typed } from "./checks.js";
 import { answer, correlationId, refusal, type Refuse } from "./endpoint.js";
 import { LeewardError, closed, configInvalid, fieldOf, isObject, words } from "./errors.js";
-import { Replica, hostOf } from "./replica.js";
+import { hostOf, openReplica, type Replica } from "./replica.js";
 import type { ReplicaEvent, ReplicaOptions } from "./types.js";
 
 /** Finds out who calls; see {@link HandlerOptions.authenticate}. */
@@ -28,6 +28,13 @@ export interface HandlerOptions extends ReplicaOptions {
    * `anonymous` must let in), or `undefined` to refuse. It must not read the request's body.
    */
   authenticate?: Authenticate | undefined;
+  /**
+   * Whether agents of the revisions before 2026-07-28 get a session: the notifications, the resumable streams, and the
+   * requests of the server to the client that these revisions know. Sessions live in this replica's memory: set it to
+   * `false` where several instances share one URL, as serverless platforms have them, and the next request of an agent
+   * may come to another one. They are then served each request by itself. Default `true`.
+   */
+  sessions?: boolean | undefined;
 }
 
 /** A request handler, and what belongs to it. It never rejects: every fault is a response. */
@@ -58,7 +65,7 @@ export interface Handler {
  * told by every response and, once, by `onEvent`. Without `onEvent` that, and every `host_failed`, is on the console.
  */
 export function createHandler(options: HandlerOptions = {}): Handler {
-  const { path, tokens, authenticate, onEvent, replicaOptions } = checked(options);
+  const { path, tokens, authenticate, sessions, onEvent, replicaOptions } = checked(options);
   let opening: Promise<Replica> | undefined;
   let isClosed = false;
 
@@ -72,7 +79,7 @@ export function createHandler(options: HandlerOptions = {}): Handler {
     }
   };
   const start = async (again: () => void) => {
-    const replica = await Replica.open(replicaOptions);
+    const replica = await openReplica(replicaOptions, sessions);
     const host = hostOf(replica);
     try {
       host.border.call((engine) => engine.openGate(path, tokens));
@@ -132,7 +139,7 @@ function checked(options: HandlerOptions) {
     throw configInvalid("", message);
   }
   if (!isObject(options as unknown)) throw configInvalid("", "the options must be an object");
-  const { path = "/mcp", tokens, authenticate, ...replicaOptions } = options;
+  const { path = "/mcp", tokens, authenticate, sessions = true, ...replicaOptions } = options;
   if (typeof path !== "string" || !path.startsWith("/")) throw configInvalid("path", "path must begin with /");
   // As a request's URL has it.
   const { pathname } = new URL(`http://host${path}`);
@@ -144,11 +151,13 @@ function checked(options: HandlerOptions) {
   if (tokens !== undefined && authenticate !== undefined) {
     throw configInvalid("authenticate", "authenticate takes the place of tokens: give one of them");
   }
+  if (typeof sessions !== "boolean") throw configInvalid("sessions", "sessions must be true or false");
   const { onEvent = log } = options;
   return {
     path: pathname,
     tokens: tokens && textOf(tokens),
     authenticate,
+    sessions,
     onEvent: typeof onEvent === "function" ? onEvent : log,
     replicaOptions: { ...replicaOptions, onEvent },
   };

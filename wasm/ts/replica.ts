@@ -2,7 +2,7 @@
 /** The replica as an agent's program sees it. */
 
 import { Answers } from "./answers.js";
-import { SERVED, type Border } from "./border.js";
+import { ASK, SERVED, type Border } from "./border.js";
 import { checked, local, optional, typed, within } from "./checks.js";
 import { LeewardError, cancelled, invalidParams } from "./errors.js";
 import { Host } from "./host.js";
@@ -64,6 +64,14 @@ const encoder = new TextEncoder();
 export let hostOf: (replica: Replica) => Host;
 
 /**
+ * A replica, as by `Replica.open`, that keeps sessions of session-era agents or does not: for the endpoint of this
+ * package, not for programs.
+ *
+ * @internal
+ */
+export let openReplica: (options: ReplicaOptions, sessions: boolean) => Promise<Replica>;
+
+/**
  * A replica of an MCP server in this process: it answers from its cache what its policy lets it keep, and asks
  * the authority for the rest. Results are shared between calls and frozen; copy one before changing it.
  *
@@ -85,6 +93,7 @@ export let hostOf: (replica: Replica) => Host;
 export class Replica {
   static {
     hostOf = (replica) => replica.#host;
+    openReplica = Replica.#open;
   }
 
   readonly #host: Host;
@@ -108,8 +117,12 @@ export class Replica {
    * is not the package's own or cannot be compiled here; `module_unavailable`, where it cannot be read or fetched.
    */
   static async open(options: ReplicaOptions = {}): Promise<Replica> {
+    return Replica.#open(options, true);
+  }
+
+  static async #open(options: ReplicaOptions, sessions: boolean): Promise<Replica> {
     const checked = settings(options);
-    const replica = new Replica(await Host.open(checked), checked.principal);
+    const replica = new Replica(await Host.open(checked, sessions), checked.principal);
     try {
       for (const [at, tool] of checked.tools.entries()) within(`tools[${at}]`, () => replica.tool(tool));
       for (const [at, resource] of checked.resources.entries()) {
@@ -341,7 +354,7 @@ export class Replica {
       const { signal, timeoutMs } = checked(options);
       if (signal?.aborted) throw cancelled("the call was given up", signal.reason);
       const caller = this.#callerOf(options);
-      switch (host.serve(message(), caller, undefined, 0, false)) {
+      switch (host.serve(message(), caller, undefined, 0, 0)) {
         case SERVED.REPLY:
           return Promise.resolve(take(host.border));
         case SERVED.WAIT:
@@ -418,7 +431,7 @@ export class Replica {
     hasTtl: boolean,
   ): Answer | undefined {
     try {
-      const served = this.#host.serve(message, this.#callerOf(options), undefined, 0, true);
+      const served = this.#host.serve(message, this.#callerOf(options), undefined, 0, ASK.PEEK);
       return served === SERVED.REPLY ? this.#answers.result(this.#host.border, hasTtl) : undefined;
     } finally {
       this.#host.pump();

@@ -3,18 +3,23 @@
  * this process. The interface is met by shape, so this package depends on no SDK.
  */
 
-import { SERVED, type Border } from "./border.js";
+import { ASK, SERVED, type Border } from "./border.js";
 import { LeewardError, closed, invalidParams, isObject } from "./errors.js";
 import type { Host } from "./host.js";
 import { stringify } from "./requests.js";
 import type { JsonRpcMessage } from "./types.js";
 
+/** After it the client takes messages that belong to no request (2025-11-25, Lifecycle, Initialization). */
+const INITIALIZED = "notifications/initialized";
+/** Stands for a JSON-RPC id where a stream has none; no message can have it. */
+const STREAM = Symbol("stream");
+
 let connections = 0;
 const encoder = new TextEncoder();
 
 /**
- * One connection of an agent to the replica, for `client.connect(transport)`. It has no session: a new one costs
- * nothing, and closing it cancels what it still waits for.
+ * One connection of an agent to the replica, for `client.connect(transport)`. It is the session of a client that begins
+ * with `initialize`. A new one costs nothing, and closing it ends its session and what it still waits for.
  */
 export class ReplicaTransport {
   /** Called for each message of the replica, never within {@link ReplicaTransport.send}. */
@@ -23,7 +28,7 @@ export class ReplicaTransport {
   onclose?: (() => void) | undefined;
   /** Called for faults that no request can be told of. */
   onerror?: ((error: Error) => void) | undefined;
-  /** Always undefined: the replica keeps no session for an agent. */
+  /** Always undefined: the connection is the session, and needs no name. */
   readonly sessionId: undefined = undefined;
 
   readonly #host: Host;
@@ -65,19 +70,17 @@ export class ReplicaTransport {
     if (this.#ended !== undefined) throw this.#ended;
     const text = stringify("the message", message);
     if (text === undefined) throw invalidParams("the message cannot be written as JSON");
-    const { border } = this.#host;
     try {
-      switch (this.#host.serve(text, this.#caller, this.#negotiated, this.#connection, false)) {
+      switch (this.#serve(text, 0)) {
         case SERVED.REPLY:
-          this.#deliver(border);
+          this.#deliver(this.#host.border);
           break;
-        case SERVED.WAIT: {
-          const ticket = border.call((engine) => engine.ticket());
-          this.#wait(ticket, (message as JsonRpcMessage).id);
+        case SERVED.WAIT:
+          this.#wait((message as JsonRpcMessage).id, false);
           break;
-        }
         default:
           this.#forgetCancelled(message);
+          if ((message as JsonRpcMessage).method === INITIALIZED) this.#listen();
       }
     } finally {
       this.#host.pump();
@@ -91,6 +94,8 @@ export class ReplicaTransport {
     try {
       this.#end(closed(), false);
     } finally {
+      for (const ticket of tickets) this.#host.forget(ticket);
+      this.#leave();
       for (const ticket of tickets) this.#host.cancel(ticket);
     }
   }
@@ -100,10 +105,34 @@ export class ReplicaTransport {
     this.#negotiated = encoder.encode(String(version).slice(0, 64));
   };
 
-  #wait(ticket: number, id: unknown): void {
+  #serve(text: string, flags: number): number {
+    return this.#host.serve(text, this.#caller, this.#negotiated, this.#connection, flags);
+  }
+
+  /** Gets the session's own stream, for what belongs to no request. A connection without a session has none. */
+  #listen(): void {
+    if (this.#serve("", ASK.GET) === SERVED.WAIT) this.#wait(STREAM, true);
+  }
+
+  /** Ends the session, if there is one and the replica still is. */
+  #leave(): void {
+    const { border } = this.#host;
+    if (!border.isOpen) return;
+    try {
+      this.#serve("", ASK.DELETE);
+    } catch {
+      // A trap, of which everybody has been told.
+    }
+    this.#host.pump();
+  }
+
+  /** Waits for the messages of the ticket just given. `id` names it: the request's, or {@link STREAM}. */
+  #wait(id: unknown, isIdle: boolean): void {
+    const ticket = this.#host.border.call((engine) => engine.ticket());
     this.#tickets.set(id, ticket);
     this.#open.add(ticket);
     this.#host.wait(ticket, {
+      isIdle,
       message: (border, last) => {
         if (last) this.#open.delete(ticket);
         if (last && this.#tickets.get(id) === ticket) this.#tickets.delete(id);
@@ -114,9 +143,11 @@ export class ReplicaTransport {
     });
   }
 
-  /** Hands over the message in the output buffer, in a microtask of its own. */
+  /** Hands over the message in the output buffer, if one is there, in a microtask of its own. */
   #deliver(border: Border): void {
     const text = border.text();
+    // What a stream over HTTP can be resumed after, or its end.
+    if (text === "") return;
     queueMicrotask(() => {
       if (this.#ended !== undefined) return;
       try {

@@ -8,9 +8,10 @@ export async function startHandlers(deployments) {
   const logs = [];
   const servers = {};
   for (const [name, bindings] of Object.entries(deployments)) {
-    const { LEEWARD_CONFIG: config, LEEWARD_TOKENS: tokens, LEEWARD_AUTHORITY_TOKEN: token } = bindings;
+    const { LEEWARD_CONFIG: config, LEEWARD_TOKENS: tokens, LEEWARD_AUTHORITY_TOKEN: token, sessions } = bindings;
     const handler = createHandler({
       ...config,
+      sessions: sessions ?? false,
       ...(token && { authority: { ...config.authority, token } }),
       ...(tokens && { tokens: JSON.parse(tokens) }),
       onEvent: (event) => {

@@ -12,7 +12,8 @@ const starts = {
 };
 
 /**
- * Starts one host per member of `deployments`, a table of name -> bindings in the worker's terms. The result has for
- * each name where it listens; beside them `logs`, of `{ level, message }`, and `close`.
+ * Starts one host per member of `deployments`, a table of name -> bindings in the worker's terms; with `sessions` among
+ * them it keeps sessions. The result has for each name where it listens; beside them `logs`, of `{ level, message }`,
+ * and `close`.
  */
 export const startHosts = await starts[process.env.LEEWARD_HTTP_HOST ?? "worker"]();
