@@ -72,6 +72,7 @@ async function route(req, res) {
 
   const body = await readBody(req);
   if (req.method === "POST") trips.count(body);
+  else trips.countVerb(req.method);
   const refusal = foreignCaller(req);
   if (refusal) return sendJson(res, 403, rpcError(-32600, refusal));
   await sendResponse(res, await answer(toRequest(req, res, body)));

@@ -2,7 +2,7 @@
 //
 // Reads the raw POST bodies, before the SDK sees them and whatever it makes of them: a refused request is a
 // trip too. Client answers to server requests (no `method`) are none. Bodies that are not JSON count under
-// the method "(unreadable)".
+// the method "(unreadable)". What is no POST counts under its HTTP method, and is no trip.
 
 /** Creates a counter; `total` is the number of requests and notifications, the rest splits it up by name. */
 export function createTrips() {
@@ -11,6 +11,7 @@ export function createTrips() {
     count(body) {
       for (const message of messagesOf(body)) tally(stats, message);
     },
+    countVerb: (verb) => bump(stats.methods, verb),
     snapshot: () => stats,
     reset() {
       stats = empty();

@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { callResult, gate, openEvents, sendJson, startAuthority } from "./support/authority.mjs";
+import {
+  callResult,
+  CHANGED,
+  gate,
+  openEvents,
+  scriptListen,
+  sendJson,
+  startAuthority,
+  SUBSCRIPTION,
+} from "./support/authority.mjs";
 import { messages, modern, openPost, post, toolCall } from "./support/client.mjs";
 import { startHosts, TOKENS } from "./support/hosts.mjs";
 
@@ -182,26 +191,10 @@ test("an answer over its limit is cut off there", async () => {
   await (await authority.arrival("get_endless")).closed;
 });
 
-const SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId";
-const CHANGED = "notifications/tools/list_changed";
 const listen = () => modern("subscriptions/listen", { notifications: { toolsListChanged: true } });
 
-/** Acknowledges the next subscription; gives its call at the authority and what sends more on its stream. */
-function scriptListen() {
-  const { passed, open } = gate();
-  authority.script("subscriptions/listen", (call) => {
-    const { id, params } = call.message;
-    const send = openEvents(call.response);
-    const tell = (method, more) =>
-      send({ jsonrpc: "2.0", method, params: { ...more, _meta: { [SUBSCRIPTION]: id } } });
-    tell("notifications/subscriptions/acknowledged", { notifications: params.notifications });
-    open({ ...call, tell });
-  });
-  return passed;
-}
-
 test("a subscription goes out as it is heard, and ends at the authority with its client", async () => {
-  const arrived = scriptListen();
+  const arrived = scriptListen(authority);
   const request = listen();
   const exchange = openPost(hosts.main, request);
   const response = await exchange.response;
@@ -221,7 +214,7 @@ test("a subscription goes out as it is heard, and ends at the authority with its
 });
 
 test("a client too slow for its subscription is told that it ends", async () => {
-  const arrived = scriptListen();
+  const arrived = scriptListen(authority);
   const { response } = openPost(hosts.main, listen());
   const { tell, closed, response: stream } = await arrived;
   const slow = await response;
@@ -239,7 +232,7 @@ test("a client too slow for its subscription is told that it ends", async () => 
 });
 
 test("a client of JSON only cannot subscribe", async () => {
-  const arrived = scriptListen();
+  const arrived = scriptListen(authority);
   const { headers, body } = listen();
   const answer = await post(hosts.main, { headers: { ...headers, accept: "application/json" }, body });
   assert.equal(answer.json.error.data.code, "over_budget");

@@ -1,32 +1,18 @@
 // Subscriptions through the npm package: the official SDK's client at one end, its server at the other.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 
 import { Client } from "@modelcontextprotocol/client";
 
+import { startFixture } from "./support/fixture.mjs";
 import { Replica } from "./support/leeward.mjs";
 
 const CHANGED = "notifications/tools/list_changed";
-const SERVER = fileURLToPath(new URL("../authority/server.mjs", import.meta.url));
-
-/** The fixture authority in a process of its own. */
-async function startAuthority(t) {
-  const server = spawn(process.execPath, [SERVER, "--ttl", "60000"], { stdio: ["ignore", "pipe", "inherit"] });
-  t.after(() => server.kill());
-  const [line] = await once(createInterface({ input: server.stdout }), "line");
-  const url = line.split(" ").at(-1);
-  const count = async (method) => (await (await fetch(new URL("/__stats", url))).json()).methods[method] ?? 0;
-  return { url, count };
-}
 
 /** A replica of it, and a client that speaks 2026-07-28. */
 async function world(t, options) {
-  const authority = options ?? (await startAuthority(t));
+  const authority = options ?? (await startFixture(t, "--ttl", "60000"));
   const replica = await Replica.open({ authority: authority.url, policy: [{ tool: "test_trigger_*", rule: "live" }] });
   t.after(() => replica.close());
   const client = new Client({ name: "test", version: "1.0.0" }, { versionNegotiation: { mode: "auto" } });

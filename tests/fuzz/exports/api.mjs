@@ -13,6 +13,16 @@ const POLICY = [
   { tool: "live_*", rule: "live" },
 ];
 const TOOLS = ["get_a", "get_b", "live_a", "put_a", "mine"];
+/** Opens a session, and its stream. */
+const OPENING = [
+  {
+    jsonrpc: "2.0",
+    id: 0,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "x", version: "1" } },
+  },
+  { jsonrpc: "2.0", method: "notifications/initialized" },
+];
 /** How often a hook may call the replica while it is called by it. */
 const DEPTH = 2;
 
@@ -144,8 +154,9 @@ class World {
       transport.onmessage = (said) => this.#hook("onmessage", () => assert.equal(said.jsonrpc, "2.0"));
       transport.onclose = () => this.#hook("onclose", () => {});
       const id = fuzz.pick([1, 1, "a", odd(fuzz)]);
-      const method = fuzz.pick(["tools/list", "ping", "initialize", "notifications/cancelled"]);
-      const sent = fuzz.once(3) ? message : { jsonrpc: "2.0", id, method, params: { requestId: 1 } };
+      const method = fuzz.pick(["tools/list", "ping", "initialize", "notifications/cancelled", "logging/setLevel"]);
+      const sent = fuzz.once(3) ? message : { jsonrpc: "2.0", id, method, params: { requestId: 1, level: "info" } };
+      if (fuzz.once(2)) for (const opening of OPENING) this.#later("send", () => transport.send(opening));
       this.#later("send", () => transport.send(sent));
       if (fuzz.once(2)) this.#later("transport.close", () => transport.close());
     });

@@ -12,6 +12,7 @@ const TEXTS = [
   `{"jsonrpc":"2.0","id":3,"method":"resources/read","params":{${META},"uri":"x:y"}}`,
   '{"jsonrpc":"2.0","id":"a","method":"tools/list"}',
   '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}',
+  '{"jsonrpc":"2.0","id":4,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}',
   '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content":[]}}',
   '{"name":"mine","inputSchema":{"type":"object"}}',
   '{"uri":"x:y","name":"mine"}',
@@ -20,13 +21,14 @@ const TEXTS = [
   "content-type\napplication/json\n",
   "data: {}\n\n",
   "POST\n/mcp\nhost\nlocalhost\norigin\nhttp://localhost\ncontent-type\napplication/json\nauthorization\nBearer x\n",
+  "GET\n/mcp\nhost\nlocalhost\naccept\ntext/event-stream\nauthorization\nBearer x\nmcp-session-id\nx\nlast-event-id\n1-1-1-r31\n",
   "OPTIONS\n/mcp\norigin\nhttp://localhost\naccess-control-request-method\nPOST\nhost\nlocalhost\n",
   '{"token-of-mine-0123456789":"mine"}',
   "/mcp",
   "",
   "\u0000\ud800",
 ];
-const NUMBERS = [0, 1, 2, 3, 5, 8, 200, -1, 0.5, 1e9, 2 ** 31, 2 ** 32 - 1, 2 ** 53, 2 ** 64, -Infinity, Infinity, NaN];
+const NUMBERS = [0, 1, 2, 3, 5, 8, 12, 20, 200, -1, 0.5, 1e9, 2 ** 31, 2 ** 32 - 1, 2 ** 53, 2 ** 64, -Infinity, Infinity, NaN];
 const TYPES = [undefined, null, true, "7", "", {}, [], [9]];
 const STEPS = 300;
 /** Outputs: a fetch, which is answered by its own id so that calls get deep. */
@@ -39,7 +41,7 @@ const encoder = new TextEncoder();
 export async function binding(fuzz, canary) {
   const memory = () => glue.initSync().memory;
   const config = { authority: "http://127.0.0.1:9/mcp", policy: [{ tool: "*", rule: "cache;max-age=9" }] };
-  const engine = new glue.Engine(JSON.stringify(config), fuzz.once(2));
+  const engine = new glue.Engine(JSON.stringify(config), fuzz.once(2), fuzz.once(2));
   const methods = Object.getOwnPropertyNames(glue.Engine.prototype).filter(
     (name) => !["constructor", "free"].includes(name) && !name.startsWith("__"),
   );

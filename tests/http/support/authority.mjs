@@ -125,6 +125,25 @@ export function openEvents(response) {
   return (message) => response.write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
 }
 
+/** `_meta` key of what belongs to a subscription. */
+export const SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId";
+/** What a client of a list hears. */
+export const CHANGED = "notifications/tools/list_changed";
+
+/** Acknowledges the next subscription; gives its call at the authority and what sends more on its stream. */
+export function scriptListen(authority) {
+  const { passed, open } = gate();
+  authority.script("subscriptions/listen", (call) => {
+    const { id, params } = call.message;
+    const send = openEvents(call.response);
+    const tell = (method, more) =>
+      send({ jsonrpc: "2.0", method, params: { ...more, _meta: { [SUBSCRIPTION]: id } } });
+    tell("notifications/subscriptions/acknowledged", { notifications: params.notifications });
+    open({ ...call, tell });
+  });
+  return passed;
+}
+
 /** A promise and the function that fulfils it. */
 export function gate() {
   let open;

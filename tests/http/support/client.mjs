@@ -95,19 +95,28 @@ function messagesOf(type, text) {
   if (text === "") return [];
   if (type.startsWith("application/json")) return [JSON.parse(text)];
   if (!type.startsWith("text/event-stream")) return [];
-  return text
-    .split("\n\n")
-    .flatMap((event) => event.split("\n").filter((line) => line.startsWith("data: ")))
-    .map((line) => JSON.parse(line.slice("data: ".length)));
+  return text.split("\n\n").flatMap((event) => eventOf(event)?.message ?? []);
+}
+
+/** One server-sent event: its id and its message, of which either may be missing. Nothing for a comment. */
+function eventOf(text) {
+  const fields = Object.fromEntries(text.split("\n").map((line) => line.split(/: (.*)/s)));
+  if (fields.id === undefined && fields.data === undefined) return undefined;
+  return { id: fields.id, ...(fields.data && { message: JSON.parse(fields.data) }) };
+}
+
+/** Reads a streamed answer event by event: see {@link eventOf}. */
+export async function* events(response) {
+  let text = "";
+  for await (const part of response) {
+    text += part;
+    const whole = text.split("\n\n");
+    text = whole.pop();
+    for (const event of whole.map(eventOf)) if (event !== undefined) yield event;
+  }
 }
 
 /** Reads a streamed answer message by message. */
 export async function* messages(response) {
-  let text = "";
-  for await (const part of response) {
-    text += part;
-    const events = text.split("\n\n");
-    text = events.pop();
-    for (const event of events) yield* messagesOf("text/event-stream", event);
-  }
+  for await (const { message } of events(response)) if (message !== undefined) yield message;
 }
