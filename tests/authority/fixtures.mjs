@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { addInputRequiredPrompt, addInputRequiredTools } from "./input_required.mjs";
 import { addPrompts } from "./prompts.mjs";
 import { addResources } from "./resources.mjs";
+import { EXTENSIONS, addTaskMethods, addTaskTools, createTasks, guardTasks } from "./tasks.mjs";
 import { addTools } from "./tools.mjs";
 
 const CACHEABLE = [
@@ -29,6 +30,7 @@ export function createMemory() {
   return {
     calls: 0,
     tickets: new Map(),
+    tasks: createTasks(),
     grown,
     onChange: (listener) => listeners.push(listener),
     /** Adds the extra entry to a list, or takes it away again, and tells every listener. */
@@ -45,22 +47,28 @@ export function createMcpServer({ era, hints, memory }) {
     { name: "test-authority", version: "1.0.0" },
     {
       capabilities: {
-        tools: { listChanged: true },
+        // `tools` comes with the first tool: if it were here, tools/call would be there before `guardTasks`.
         prompts: { listChanged: true },
         resources: { listChanged: true, subscribe: true },
         completions: {},
         logging: {},
+        ...(era === "modern" && { extensions: EXTENSIONS }),
       },
       instructions: "Fixtures for tests; nothing here is real.",
       cacheHints: Object.fromEntries(CACHEABLE.map((method) => [method, hints])),
       requestState: { verify: stateCodec.verify },
     },
   );
+  guardTasks(mcp);
   const extraTool = addTools(mcp, memory);
   addInputRequiredTools(mcp, stateCodec);
   addResources(mcp, era);
   const extraPrompt = addPrompts(mcp);
   addInputRequiredPrompt(mcp);
+  if (era === "modern") {
+    addTaskTools(mcp, memory.tasks);
+    addTaskMethods(mcp, memory.tasks);
+  }
 
   const refresh = () => {
     setEnabled(extraTool, memory.grown.tools);

@@ -1,6 +1,6 @@
 // The test authority: a real MCP server, on the official server SDK, for tests and conformance runs.
 //
-// One job: put the fixtures (tools.mjs, input_required.mjs, resources.mjs, prompts.mjs) on the wire over
+// One job: put the fixtures (tools.mjs, tasks.mjs, input_required.mjs, resources.mjs, prompts.mjs) on the wire over
 // Streamable HTTP at /mcp, and count what arrives (trips.mjs). It holds no authorization and listens on
 // 127.0.0.1 only; it is a fixture, not an example of a deployment.
 //
