@@ -9,13 +9,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Packages by layer: a package may depend on those of lower layers only.
-const LAYERS: [(&str, u8); 7] = [
+const LAYERS: [(&str, u8); 8] = [
     ("leeward", 0),
     ("leeward-sync", 1),
     ("leeward-wasm", 2),
     ("leeward-worker", 2),
     ("leeward-tests", 3),
     ("leeward-fuzz", 4),
+    ("leeward-rmcp", 3),
     ("xtask", 3),
 ];
 /// Words that name a host, a runtime or a product. They have no place in the portable layers, comments

@@ -77,6 +77,7 @@ fn source_steps(workspace: &Workspace) -> Vec<Step> {
         clippy(workspace, &["-p", "leeward-sync", "--all-targets"]),
         clippy(workspace, &["-p", "leeward-tests", "--all-targets"]),
         clippy(workspace, &["-p", "leeward-fuzz", "--all-targets"]),
+        clippy(workspace, &["-p", "leeward-rmcp", "--all-targets"]),
         clippy(workspace, &["-p", "xtask", "--all-targets"]),
         clippy(workspace, &["-p", "leeward-wasm", "--target", WASM]),
         clippy(workspace, &["-p", "leeward-worker", "--target", WASM]),

@@ -12,12 +12,13 @@ use crate::workspace::Workspace;
 
 /// Where the version stands: a file, and the text in front of it, which is there once. The first is the one that the
 /// others follow.
-const PLACES: [(&str, &str); 12] = [
+const PLACES: [(&str, &str); 13] = [
     ("Cargo.toml", "[workspace.package]\nversion = \""),
     ("Cargo.toml", "leeward = { path = \".\", version = \"="),
     ("Cargo.toml", "leeward-sync = { path = \"sync\", version = \"="),
     ("Cargo.lock", "name = \"leeward\"\nversion = \""),
     ("Cargo.lock", "name = \"leeward-fuzz\"\nversion = \""),
+    ("Cargo.lock", "name = \"leeward-rmcp\"\nversion = \""),
     ("Cargo.lock", "name = \"leeward-sync\"\nversion = \""),
     ("Cargo.lock", "name = \"leeward-tests\"\nversion = \""),
     ("Cargo.lock", "name = \"leeward-wasm\"\nversion = \""),

@@ -94,7 +94,7 @@ fn raw(answer: &Answer) -> String {
 }
 
 cases! {
-    fn a_task_and_all_that_is_said_of_it_pass_as_they_are(host) {
+    fn a_task_and_all_that_is_said_of_it_pass_as_they_are(host) needs(Bytes) {
         let mut run = Run::open(host, Setup::new());
         run.authority().once("tools/call", Some("do_it"), result(MADE));
         let made = run.ask(&call("do_it"));
