@@ -58,7 +58,7 @@ async function opensSession(request) {
 }
 
 function refusal(status, code, message) {
-  return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status });
+  return Response.json({ jsonrpc: "2.0", error: { code, message } }, { status });
 }
 
 /** Keeps every event of one session, for clients that come back with Last-Event-ID. */

@@ -1,18 +1,27 @@
-// Relays TCP connections to an HTTP endpoint and adds one header line, `Authorization: Bearer T`, to each request.
+// Relays TCP connections to an HTTP endpoint, optionally with one header line more, `Authorization: Bearer T`, in each
+// request; and tells a recorder what passes.
 //
 // Everything else passes byte for byte, in both directions and at once: header order, case, blanks around values,
-// Host and Origin, streamed bodies. An HTTP proxy would normalise just what the header scenarios look at. Requests
-// must state their length (Content-Length, or no body): a chunked one ends the connection.
+// Host and Origin, streamed bodies. An HTTP proxy would normalise just what the header scenarios look at.
 
+import { once } from "node:events";
 import { connect, createServer } from "node:net";
+import { follow } from "./framing.mjs";
 
-const HEAD_END = Buffer.from("\r\n\r\n");
-
-/** Listens on 127.0.0.1; `url` is the way in, with the path of the target. */
-export async function openRelay(target, token) {
+/**
+ * Listens on 127.0.0.1; `url` is the way in, with the path of the target.
+ *
+ * @param {string} target http only.
+ * @param {object} options
+ * @param {string} [options.token]
+ * @param {(request: { start: string, headers: object }) => Exchange} options.record makes, for each request, an
+ *   exchange with `request(bytes)` for its body and `requestEnd()`, and `head(response)`, `body(bytes)` and `end()` for
+ *   the answer; what is cut off does not end.
+ */
+export async function openRelay(target, { token, record }) {
   const { protocol, hostname, port, pathname } = new URL(target);
   if (protocol !== "http:") throw new Error(`the relay speaks http only, not ${protocol}`);
-  const line = Buffer.from(`\r\nAuthorization: Bearer ${token}`);
+  const line = token === undefined ? "" : `\r\nAuthorization: Bearer ${token}`;
   const open = new Set();
 
   const server = createServer({ allowHalfOpen: true }, (client) => {
@@ -26,21 +35,18 @@ export async function openRelay(target, token) {
       socket.setNoDelay(true);
       socket.on("close", () => open.delete(socket));
     }
+    const { requests, responses } = watch(record, line, (bytes) => upstream.write(bytes));
     // A client that leaves takes its upstream connection along; an upstream end reaches the client after its last byte.
     client.on("close", () => upstream.destroy());
     client.on("error", () => upstream.destroy());
     upstream.on("error", () => client.destroy());
+    upstream.on("data", responses);
     upstream.pipe(client);
-
-    const add = headerAdder(line);
-    client.on("data", (bytes) => {
-      const out = add(bytes);
-      if (out === undefined) client.destroy();
-      else upstream.write(out);
-    });
+    client.on("data", requests);
     client.on("end", () => upstream.end());
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
   return {
     url: `http://127.0.0.1:${server.address().port}${pathname}`,
     close() {
@@ -50,31 +56,26 @@ export async function openRelay(target, token) {
   };
 }
 
-/** Follows the requests of one connection; gives the bytes to send on, or undefined where it lost the thread. */
-function headerAdder(line) {
-  let head = Buffer.alloc(0);
-  let bodyLeft = 0;
-  return (bytes) => {
-    const out = [];
-    let rest = bytes;
-    while (rest.length > 0) {
-      if (bodyLeft > 0) {
-        out.push(rest.subarray(0, bodyLeft));
-        const taken = Math.min(bodyLeft, rest.length);
-        bodyLeft -= taken;
-        rest = rest.subarray(taken);
-        continue;
-      }
-      head = Buffer.concat([head, rest]);
-      const end = head.indexOf(HEAD_END);
-      if (end < 0) break;
-      const text = head.toString("latin1", 0, end);
-      if (/^transfer-encoding:/im.test(text)) return undefined;
-      bodyLeft = Number(/^content-length:[ \t]*(\d+)/im.exec(text)?.[1] ?? 0);
-      out.push(head.subarray(0, end), line, HEAD_END);
-      rest = head.subarray(end + HEAD_END.length);
-      head = Buffer.alloc(0);
-    }
-    return Buffer.concat(out);
-  };
+/** Follows one connection: `requests` passes what it is given on to `send`, `responses` only reads. */
+function watch(record, line, send) {
+  // Answers come in the order of their requests.
+  const exchanges = [];
+  let asking;
+  const requests = follow({
+    head(request, bytes) {
+      send(Buffer.concat([bytes.subarray(0, -4), Buffer.from(`${line}\r\n\r\n`)]));
+      asking = record(request);
+      exchanges.push({ ...asking, bodyless: request.start.startsWith("HEAD ") });
+    },
+    raw: send,
+    body: (bytes) => asking.request(bytes),
+    end: () => asking.requestEnd(),
+  });
+  const responses = follow({
+    head: (response) => exchanges[0]?.head(response),
+    bodyless: () => exchanges[0]?.bodyless,
+    body: (bytes) => exchanges[0]?.body(bytes),
+    end: () => exchanges.shift()?.end(),
+  });
+  return { requests, responses };
 }

@@ -1,170 +1,168 @@
-// Runs server scenarios of the official MCP conformance suite against a URL: once cold, then warm.
+// Runs the server scenarios of the official MCP conformance suite through the replica: a revision's requirement set and
+// what it reports beside, each scenario cold and then warm; and holds every message on both borders to the schema.
 //
-// Each scenario run is one process of the suite's own command line; its verdicts are read from the checks.json
-// it writes. Failures fail a run, warnings are only shown, a skipped scenario counts as failed. Nothing is retried.
+//   node run.mjs [--host worker|node|direct] [--spec REV] [--authority URL] [--era both|modern|legacy] [--scenarios a,b]
 //
-//   node run.mjs --url URL [--token T] [--stats URL] [--hits] [--scenarios a,b,c] [--spec 2026-07-28] [--passes 2]
+// --host       where the replica runs; may be given more than once. `direct` asks the authority without one, once.
+//              The default is worker and node; they must have been built.
+// --spec       the revision; may be given more than once. The default is 2026-07-28 and 2025-11-25.
+// --authority  an MCP server with the suite's fixtures; http only. The default is the test authority.
+// --era        which revisions the test authority speaks; both is the default.
+// --scenarios  only these.
 //
-// --url        the MCP endpoint under test.
-// --token      sends `Authorization: Bearer T` along (relay.mjs); the suite has no option for it. http only.
-// --stats      GET gives the authority's trips ({ total, methods, … }), POST on `__reset` beside it zeroes them.
-// --hits       fails unless the last pass cost the authority fewer trips than the first; needs --stats.
-// --scenarios  replaces the default list: see DEFAULT below.
-// --spec       the revision whose form of the scenarios is run.
-// --passes     how often each scenario is run; all passes after the first are called warm.
-//
-// Needs Node >= 22. The last line is `N passed, N failed`, in scenario runs; the exit code is 0 only if none failed.
+// Failures and skipped checks fail a run, warnings are only shown; nothing is retried. What expected-failures.json
+// lists, of the replica and of its `host` and `era` (else every host, and `both`), must fail, and counts as neither.
+// Trips are requests and notifications counted in front of the authority; the warm run of a scenario in HITS must cost
+// none of STORED. Needs Node >= 22. The last line is `N passed, N failed`, in scenario runs and, for each border, what
+// its messages come to; the exit code is 0 only if none failed.
 
-import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { parseArgs, promisify } from "node:util";
-import { openRelay } from "./relay.mjs";
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { HOSTS, openLane } from "./lane.mjs";
+import { runScenario, scenariosOf, verdict } from "./suite.mjs";
 
-/** What a replica must pass; what sessions alone have is not among it. */
-const DEFAULT = [
-  /^server-stateless$/,
-  /^caching$/,
-  /^tools-/,
-  /^resources-(?!subscribe|unsubscribe)/,
-  /^sep-2164-resource-not-found$/,
-  /^prompts-/,
-  /^completion-complete$/,
-  /^http-header-validation$/,
-  /^dns-rebinding-protection$/,
-];
+const REVISIONS = ["2026-07-28", "2025-11-25"];
 
-const run = promisify(execFile);
-const suite = join(
-  dirname(createRequire(import.meta.url).resolve("@modelcontextprotocol/conformance/package.json")),
-  "dist/index.js",
-);
+/** What the replica answers alone once it knows it: tools by this run's policy, the rest by the authority's hints. */
+const HITS = {
+  policy: /^tools-call-(simple-text|image|audio|embedded-resource|mixed-content)$/,
+  hints: /^(tools-list|resources-list|resources-read-(text|binary)|resources-templates-read|prompts-list)$/,
+};
+
+/** The methods whose answers are stored here; a session or a stream may cost trips of its own. */
+const STORED = /^(tools\/(call|list)|resources\/(list|read|templates\/list)|prompts\/list)$/;
+
+/** What this version of the suite skips whatever it is asked of: nothing to count, until a version does not. */
+const NOT_RUN = /^tasks-status-notifications$/;
+
 const options = readOptions();
-const scenarios = await chooseScenarios();
-const relay = options.token === undefined ? undefined : await openRelay(options.url, options.token);
-const url = relay?.url ?? options.url;
+const expectations = JSON.parse(readFileSync(new URL("expected-failures.json", import.meta.url), "utf8"));
+const details = [];
 let passed = 0;
 let failed = 0;
+let expected = 0;
 
-// The passes of a scenario follow each other: some change the authority's lists, which makes all that is stored stale.
-const totals = Array.from({ length: options.passes }, () => 0);
-console.log(`${options.passes} passes of each against ${options.url}`);
-await resetTrips();
-for (const scenario of scenarios) {
-  for (let pass = 1; pass <= options.passes; pass += 1) {
-    const before = await readTrips();
-    const checks = await runScenario(scenario);
-    const after = await readTrips();
-    report(scenario, pass, checks, before, after);
-    if (after) totals[pass - 1] += after.total - before.total;
-  }
+for (const host of options.host) {
+  for (const revision of options.spec) await runLane(host, revision);
 }
-const trips = await readTrips();
-if (trips) console.log(`trips to the authority: ${totals.join(", ")} by pass (${listed(trips.methods)})`);
-if (options.hits) judgeHits(totals[0], totals.at(-1));
-relay?.close();
+for (const line of details) console.log(line);
+if (expected > 0) console.log(`${expected} scenarios failed as expected-failures.json says`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
-/** Runs one scenario and returns its checks; none at all means that the suite did not run it. */
-async function runScenario(scenario) {
-  const out = await mkdtemp(join(tmpdir(), "conformance-"));
-  try {
-    const args = ["server", "--url", url, "--scenario", scenario, "--spec-version", options.spec, "-o", out];
-    // The exit code says no more than the checks do.
-    const { stdout, stderr } = await run(process.execPath, [suite, ...args], { maxBuffer: 1 << 26 }).catch((e) => e);
-    const [folder] = await readdir(out);
-    const checks = await readFile(join(out, folder ?? "", "checks.json"), "utf8").catch(() => undefined);
-    return checks === undefined ? [notRun(`${stdout ?? ""}${stderr ?? ""}`)] : JSON.parse(checks);
-  } finally {
-    await rm(out, { recursive: true });
-  }
-}
-
-function notRun(output) {
-  const errorMessage = `the suite wrote no checks: ${output.trim().split("\n").at(-1)}`;
-  return { id: "not-run", status: "FAILURE", errorMessage };
-}
-
-function report(scenario, pass, checks, before, after) {
-  const of = (status) => checks.filter((check) => check.status === status);
-  const ok = of("FAILURE").length === 0 && of("SUCCESS").length > 0;
-  if (ok) passed += 1;
-  else failed += 1;
-  const judged = checks.length - of("INFO").length;
-  const trips = after ? `, ${after.total - before.total} trips` : "";
-  console.log(
-    `${ok ? "ok  " : "FAIL"} ${temperature(pass)} ${scenario}: ${of("SUCCESS").length} of ${judged} checks${trips}`,
+async function runLane(host, revision) {
+  const known = await scenariosOf(revision);
+  const listed = expectations.filter(
+    ({ spec, host: on = host, era = "both" }) =>
+      host !== "direct" && spec === revision && on === host && era === options.era,
   );
-  for (const check of of("FAILURE")) explain("failed", check);
-  for (const check of of("WARNING")) explain("warning", check);
-  for (const check of of("SKIPPED")) explain("skipped", check);
-}
+  const label = `${host}, ${revision}`;
+  const strangers = listed.filter((entry) => !known.some(({ scenario }) => scenario === entry.scenario));
+  for (const { scenario } of strangers) count(false, `${label}: no scenario ${scenario}, though expected to fail`);
 
-function explain(kind, { id, name, errorMessage, details }) {
-  const reason = errorMessage ?? details?.note ?? details?.message ?? "no reason given";
-  console.log(`     ${kind} ${id}${name ? ` (${name})` : ""}: ${reason}`);
-}
-
-function judgeHits(cold, warm) {
-  const ok = warm < cold;
-  if (ok) passed += 1;
-  else failed += 1;
-  console.log(`${ok ? "ok  " : "FAIL"} hits: ${cold} trips cold, ${warm} warm`);
-}
-
-async function readTrips() {
-  if (options.stats === undefined) return undefined;
-  return (await fetch(options.stats)).json();
-}
-
-async function resetTrips() {
-  if (options.stats === undefined) return;
-  await fetch(new URL("__reset", options.stats), { method: "POST" });
-}
-
-/** The scenarios to run, in the suite's order; unknown names end the program. */
-async function chooseScenarios() {
-  const { stdout } = await run(process.execPath, [suite, "list", "--server", "--spec-version", options.spec]);
-  const known = [...stdout.matchAll(/^\s+- (\S+)/gm)].map(([, name]) => name);
-  if (options.scenarios === undefined) {
-    return known.filter((name) => DEFAULT.some((pattern) => pattern.test(name)));
+  const required = known.filter((entry) => entry.required).length;
+  const lane = await openLane({ host, revision, authority: options.authority, era: options.era });
+  printRow(`${label}: ${required} required, ${known.length - required} beside`, lane.passes, lane.trips ? lane.passes.map((pass) => `trips ${pass}`) : [], "");
+  try {
+    for (const { scenario, required } of known) {
+      if (!(options.scenarios ?? [scenario]).includes(scenario)) continue;
+      const runs = [];
+      // The passes of a scenario follow each other: some change the authority's lists, which makes what is stored stale.
+      for (const pass of lane.passes) runs.push(await runPass(lane, scenario, revision, pass));
+      const name = required ? scenario : `${scenario} (not scored)`;
+      const verdict = judge(label, scenario, runs, listed);
+      printRow(name, runs.map(({ figures }) => figures), runs.flatMap(({ trips }) => trips ?? []), verdict);
+    }
+    for (const recorder of lane.recorders) judgeMessages(label, recorder);
+    for (const { level, message } of lane.logs) {
+      if (level === "error" || level === "uncaught") count(false, `${label}: the host logs ${message}`);
+    }
+  } finally {
+    await lane.close();
   }
-  const asked = options.scenarios.split(",").filter(Boolean);
-  const unknown = asked.filter((name) => !known.includes(name));
-  if (unknown.length > 0) refuse(`not a server scenario of ${options.spec}: ${unknown.join(", ")}`);
-  return asked;
 }
 
-function temperature(pass) {
-  return pass === 1 ? "cold" : "warm";
+async function runPass(lane, scenario, revision, pass) {
+  const before = structuredClone(lane.trips?.snapshot());
+  const run = { pass, ...verdict(await runScenario(scenario, revision, lane.url)) };
+  if (before === undefined) return run;
+  const after = lane.trips.snapshot();
+  run.trips = after.total - before.total;
+  const fetched = Object.keys(after.methods).filter(
+    (method) => STORED.test(method) && after.methods[method] > (before.methods[method] ?? 0),
+  );
+  if (pass === "warm" && fetched.length > 0 && mustHit(scenario)) {
+    run.ok = false;
+    run.reasons.push(`trips for what is stored: ${fetched.join(", ")}`);
+  }
+  return run;
 }
 
-function listed(counts) {
-  return Object.entries(counts)
-    .map(([name, count]) => `${name} ${count}`)
-    .join(", ");
+/** A legacy authority gives no hints, and what another gives is not known here. */
+function mustHit(scenario) {
+  const hints = options.authority === undefined && options.era !== "legacy";
+  return HITS.policy.test(scenario) || (hints && HITS.hints.test(scenario));
+}
+
+/** Counts the runs of a scenario; the word for the table. */
+function judge(lane, scenario, runs, expectations) {
+  const label = `${lane}, ${scenario}`;
+  const listed = expectations.find((entry) => entry.scenario === scenario);
+  const ok = runs.every((run) => run.ok);
+  if (NOT_RUN.test(scenario) && runs.every((run) => run.skipped)) return "skipped by the suite";
+  for (const { pass, ok, reasons } of runs) {
+    const reason = reasons.map((reason) => `\n       ${reason}`).join("");
+    if (listed === undefined) count(ok, `${label}, ${pass}:${reason}`);
+    if (ok && reason !== "") details.push(`warn ${label}, ${pass}:${reason}`);
+  }
+  if (listed === undefined) return ok ? "ok" : "FAIL";
+  if (ok) count(false, `${label}: passes, though expected to fail (${listed.why})`);
+  else expected += 1;
+  return ok ? "FAIL, passes" : `expected: ${listed.why}`;
+}
+
+/** One case per border: every message was valid, and there were some in both directions. */
+function judgeMessages(label, { seen, violations }) {
+  const [client, server] = Object.keys(seen);
+  const figures = `${seen[client]} from ${client} to ${server}, ${seen[server]} back`;
+  const missing = Object.values(seen).includes(0) ? ["messages in one direction only"] : [];
+  const faults = [...missing, ...violations];
+  console.log(`${label}: ${figures}, ${violations.length} violations of the schema`);
+  count(faults.length === 0, `${label}, ${figures}:\n       ${faults.join("\n       ")}`);
+}
+
+function count(ok, what) {
+  if (ok) passed += 1;
+  else {
+    failed += 1;
+    details.push(`FAIL ${what}`);
+  }
+}
+
+function printRow(name, figures, trips, verdict) {
+  const cells = [...figures.map((cell) => cell.padStart(6)), ...trips.map((cell) => String(cell).padStart(11))];
+  console.log(`${name.padEnd(52)}${cells.join("")}  ${verdict}`.trimEnd());
 }
 
 function readOptions() {
   const { values } = parseArgs({
     options: {
-      url: { type: "string" },
-      token: { type: "string" },
-      stats: { type: "string" },
-      hits: { type: "boolean", default: false },
+      host: { type: "string", multiple: true, default: ["worker", "node"] },
+      spec: { type: "string", multiple: true, default: REVISIONS },
+      authority: { type: "string" },
+      era: { type: "string", default: "both" },
       scenarios: { type: "string" },
-      spec: { type: "string", default: "2026-07-28" },
-      passes: { type: "string", default: "2" },
     },
   });
-  if (values.url === undefined) refuse("--url is missing");
-  const passes = Number(values.passes);
-  if (!Number.isInteger(passes) || passes < 1) refuse("--passes must be a whole number >= 1");
-  if (values.hits && (values.stats === undefined || passes < 2)) refuse("--hits needs --stats and two passes");
-  return { ...values, passes };
+  const within = (name, allowed) => {
+    for (const value of [values[name]].flat()) {
+      if (!allowed.includes(value)) refuse(`--${name} must be one of ${allowed.join(", ")}`);
+    }
+  };
+  within("host", Object.keys(HOSTS));
+  within("spec", REVISIONS);
+  within("era", ["both", "modern", "legacy"]);
+  return { ...values, scenarios: values.scenarios?.split(",") };
 }
 
 function refuse(message) {

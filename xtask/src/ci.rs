@@ -1,22 +1,19 @@
 //! `test` and `ci`: the lists of what is checked. A new check is a line here.
 
-use std::collections::BTreeMap;
 use std::env;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use lexopt::{Arg, ValueExt};
-use serde_json::json;
 
 use crate::build;
+use crate::conformance;
 use crate::crates;
 use crate::error::{Context, Error, Result};
 use crate::fuzz;
 use crate::hosts;
-use crate::process::{self, Errors, Server};
+use crate::process;
 use crate::provenance;
 use crate::report::{self, Tally};
-use crate::serve::{self, Settings};
 use crate::setup;
 use crate::steps::{Step, call, check, counted, http_tests, node_tests, run_all, select, tests};
 use crate::version;
@@ -127,11 +124,12 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         http_tests("fetch").needs(&[build::NPM]),
         node_tests("tests/worker", 24).needs(&[build::WORKER]),
         node_tests("tests/browser", 24).needs(&[build::NPM]),
+        node_tests("tests/conformance", 24),
         exports(20).needs(&[build::NPM]),
         exports(24).needs(&[build::NPM]),
     ];
     steps.extend(hosts::steps());
-    steps.push(Step::new("conformance", conformance).needs(&[build::WORKER]));
+    steps.push(conformance::step());
     steps
 }
 
@@ -164,46 +162,6 @@ fn exports(node: u8) -> Step {
     )
 }
 
-/// The official suite, cold and warm, through the worker in front of the test authority.
-fn conformance(workspace: &Workspace, log: &Path) -> Result<Tally> {
-    let mut authority = workspace.node_server("tests/authority/server.mjs");
-    let authority = Server::start(
-        workspace,
-        "test authority",
-        authority.args(["--ttl", "60000"]),
-        Errors::Logged,
-    )?;
-    let token = serve::random_token()?;
-    // A hit has no progress to report. `live` for the rest: by default each call would be a write and make what
-    // was stored stale.
-    let policy = json!([
-        { "tool": "test_tool_with_progress", "rule": "live" },
-        { "tool": "test_trigger_*", "rule": "live" },
-        { "tool": "test_*", "rule": "cache; max-age=60" },
-        { "tool": "*", "rule": "live" },
-    ]);
-    let config = json!({ "authority": authority.url(), "policy": policy });
-    let settings = Settings {
-        port: 0,
-        config,
-        tokens: BTreeMap::from([(token.clone(), "local".to_owned())]),
-        errors: Errors::Logged,
-    };
-    let worker = serve::start(workspace, &settings)?;
-    let stats = authority.url().replace("/mcp", "/__stats");
-    let mut suite = workspace.node(24, workspace.path("tests/conformance/run.mjs"));
-    suite.args([
-        "--url",
-        worker.url(),
-        "--token",
-        &token,
-        "--stats",
-        &stats,
-        "--hits",
-    ]);
-    counted(&mut suite, log, report::driver)
-}
-
 pub(crate) fn finish(tally: Tally) -> Result<ExitCode> {
     Ok(if tally.failed == 0 {
         ExitCode::SUCCESS
@@ -232,7 +190,8 @@ mod tests {
             names(hosts[1]),
             [&[build::NPM, build::WORKER], &hosts[..]].concat()
         );
-        assert_eq!(names("conformance"), [build::WORKER, "conformance"]);
+        let conformance = [build::WORKER, "tests/conformance on Node 24", "conformance"];
+        assert_eq!(names("conformance"), conformance);
         assert_eq!(names("format"), ["format"]);
         assert_eq!(names("no such step"), [""; 0]);
     }

@@ -5,6 +5,7 @@
 mod browser;
 mod build;
 mod ci;
+mod conformance;
 mod crates;
 mod error;
 mod flags;
@@ -50,6 +51,12 @@ cargo xtask <command>
       --port N                 where the page is served (8788)
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
   hosts [NAME]               run the behaviour suite on every host, or those with NAME in theirs; print one table
+  conformance server [options]  the official suite through the replica, cold and warm; print its table
+      --host worker|node       where the replica runs (both); `direct`: without one; repeatable
+      --spec REV               2026-07-28 or 2025-11-25 (both); repeatable
+      --authority URL          an MCP server with the suite's fixtures (the test authority)
+      --era both|modern|legacy  which revisions the test authority speaks (both)
+      --scenarios A,B          only these
   fuzz [TARGET]              the targets of tests/fuzz under libFuzzer (needs a C++ compiler), and `exports`
       --seconds N              how long each (60)
   ci                         what CI runs: checks, tests, `run --once`
@@ -86,6 +93,7 @@ fn dispatch() -> Result<ExitCode> {
         "browser" => browser::command(&workspace, args).map(done),
         "test" => ci::test(&workspace, args),
         "hosts" => hosts::command(&workspace, args),
+        "conformance" => conformance::command(&workspace, args),
         "fuzz" => fuzz::command(&workspace, args).and_then(ci::finish),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),
         "provenance" => provenance::command(&workspace, args).map(done),
