@@ -37,13 +37,13 @@ pub struct FlightId(pub u64);
 /// An HTTP request that the host is to send. Redirects must not be followed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// `POST` or `DELETE`.
+    /// `POST`, `GET` or `DELETE`.
     pub method: &'static str,
     /// Absolute URL.
     pub url: String,
     /// Names are lower case; values are valid field values (visible ASCII and inner spaces).
     pub headers: Vec<(String, String)>,
-    /// The whole body; empty for `DELETE`.
+    /// The whole body; empty for all but `POST`.
     pub body: Vec<u8>,
 }
 

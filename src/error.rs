@@ -61,6 +61,8 @@ pub enum Code {
     AuthorityInvalid,
     /// The authority refused our credential.
     AuthorityAuthRequired,
+    /// The authority asks for input that this agent cannot be asked for, or did not give.
+    InputRequired,
     /// A write was sent and nobody knows whether it took effect.
     UnknownOutcome,
     // Ourselves.
@@ -72,7 +74,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ParseError,
         Self::InvalidRequest,
         Self::MethodNotFound,
@@ -95,6 +97,7 @@ impl Code {
         Self::AuthorityTimeout,
         Self::AuthorityInvalid,
         Self::AuthorityAuthRequired,
+        Self::InputRequired,
         Self::UnknownOutcome,
         Self::Closed,
         Self::Internal,
@@ -125,6 +128,7 @@ impl Code {
             Self::AuthorityTimeout => ("authority_timeout", 1011, 200, true),
             Self::AuthorityInvalid => ("authority_invalid", 1012, 200, false),
             Self::AuthorityAuthRequired => ("authority_auth_required", 1013, 200, false),
+            Self::InputRequired => ("input_required", 1023, 200, false),
             Self::UnknownOutcome => ("unknown_outcome", 1014, 200, false),
             Self::SessionUnknown => ("session_unknown", 1020, 404, false),
             Self::SessionRequired => ("session_required", 1021, 400, false),

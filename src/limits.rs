@@ -53,6 +53,16 @@ pub const MAX_EVENTS_PER_STREAM: usize = 256;
 pub const MAX_LOGGED_BYTES_PER_SESSION: usize = 1 << 20;
 /// Most bytes of events kept for all sessions.
 pub const MAX_LOGGED_BYTES: usize = 16 << 20;
+/// Most trips that wait at once for what their agents were asked.
+pub const MAX_ASKED: usize = 64;
+/// Most of them of one principal.
+pub const MAX_ASKED_PER_PRINCIPAL: usize = 8;
+/// How long an agent may take over what it was asked, before the authority is told that there is no answer.
+pub const MAX_INPUT_WAIT: Millis = Millis(10 * 60 * 1000);
+/// Most things asked together.
+pub const MAX_INPUT_REQUESTS: usize = 16;
+/// Most times that one request of an agent's is asked back.
+pub const MAX_INPUT_ROUNDS: usize = 16;
 /// Most contexts alive at once (requests in progress on a request-bound host).
 pub const MAX_CONTEXTS: usize = 4096;
 /// Most outputs queued for one context; past it, progress and log notifications are dropped first.

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::trip::Trip;
+use super::trip::{InputResponses, Trip};
 use crate::border::{Ctx, FlightId, Reply, Ticket};
 use crate::provenance::Provenance;
 
@@ -85,6 +85,8 @@ pub struct Step {
     pub start: Option<(FlightId, Trip)>,
     /// Requests that their agent gave up: cancel them.
     pub cancel: Vec<Ticket>,
+    /// What an agent answered to what it was asked: the trip goes on.
+    pub answered: Option<(FlightId, InputResponses)>,
 }
 
 /// What came of a call besides its outcome: see [`Core::poll_due`](super::Core::poll_due).
@@ -94,6 +96,8 @@ pub enum Due {
     End(FlightId),
     /// A message for the holder of a ticket who waits under a context.
     Reply(Ctx, Reply),
+    /// Nobody answers any more what an agent was asked: the trip goes on with that.
+    Answered(FlightId, InputResponses),
 }
 
 /// What an operator wants to know.

@@ -221,6 +221,16 @@ impl Flights {
         None
     }
 
+    /// The answer depends on more than its key: nobody else joins, and it is not stored.
+    pub(super) fn keep_apart(&mut self, id: FlightId) {
+        if let Some(flight) = self.flights.get_mut(id)
+            && let Some((digest, _)) = flight.key.take()
+            && self.by_digest.get((flight.partition, digest)) == Some(id)
+        {
+            self.by_digest.remove((flight.partition, digest));
+        }
+    }
+
     pub(super) fn of(&self, ticket: Ticket) -> Option<FlightId> {
         self.tickets.get(ticket)
     }
@@ -236,7 +246,7 @@ impl Flights {
         waiters.iter_mut().find(|waiter| waiter.ticket == ticket)
     }
 
-    /// Takes a waiter out that is not the last one.
+    /// Takes a waiter out, and leaves the trip be.
     pub(super) fn part(&mut self, ticket: Ticket) -> Option<Waiter> {
         let id = self.tickets.remove(ticket)?;
         let waiters = &mut self.flights.get_mut(id)?.waiters;

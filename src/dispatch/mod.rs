@@ -5,14 +5,16 @@
 //! only local tools.
 //!
 //! In order: `request` validates, `serve` identifies, limits and looks up, `plan` asks the policy, `flights`
-//! joins trips, `settle` stores, `listen` keeps subscriptions, `session` answers what belongs to a session, `tasks`
-//! knows whose a task is, `lists` merges local items and reads annotations, `render` writes.
+//! joins trips, `settle` stores, `ask` brings the authority's questions to agents, `listen` keeps subscriptions,
+//! `session` answers what belongs to a session, `tasks` knows whose a task is, `lists` merges local items and reads
+//! annotations, `render` writes.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 mod agent;
+mod ask;
 mod flights;
 mod listen;
 mod lists;
@@ -27,13 +29,14 @@ mod tasks;
 mod trip;
 
 pub use agent::{Caller, Due, Request, Served, Stats, Step, Verb};
-pub use trip::{Answer, Body, Forward, Sink, Trip, TripError};
+pub use trip::{Answer, Body, Forward, InputResponses, Sink, Trip, TripError};
 
 use crate::border::{Ctx, FlightId, Millis, Ticket};
 use crate::cache::{Digests, Partitions, Seq, Store};
 use crate::config::Config;
 use crate::error::Error;
 use crate::session::Sessions;
+use ask::Question;
 use flights::Flights;
 use listen::Changes;
 use local::Local;
@@ -56,6 +59,9 @@ pub struct Core {
     /// What started before this is stale for everybody.
     floor: Seq,
     changes: Changes,
+    asked: Vec<Question>,
+    /// The last JSON-RPC id toward an agent.
+    asked_last: u64,
     /// The monotonic clock, as last seen.
     mono: Millis,
     random: Digests,
@@ -78,6 +84,8 @@ impl Core {
             seq: Seq(0),
             floor: Seq(0),
             changes: Changes::default(),
+            asked: Vec::new(),
+            asked_last: 0,
             mono: Millis(0),
             random: Digests::new((0, 0)),
             drawn: 0,
@@ -124,7 +132,12 @@ impl Core {
     /// Forgets a waiter. Returns its flight if that was the last waiter and the flight is no write: drop it.
     pub fn cancel(&mut self, ticket: Ticket) -> Option<FlightId> {
         self.cancel_in_session(ticket);
-        self.flights.leave(ticket)
+        let flight = self.flights.of(ticket);
+        let ended = self.flights.leave(ticket);
+        if let Some(flight) = flight {
+            self.give_up(flight);
+        }
+        ended
     }
 
     /// The flight that a ticket waits for.

@@ -12,6 +12,7 @@ use super::agent::Request;
 use crate::error::{Code, Error};
 use crate::json::{self, Members};
 use crate::limits::MAX_NAME_BYTES;
+use crate::mcp::extension::STATE_PREFIX;
 use crate::mcp::headers;
 use crate::mcp::message::Message;
 use crate::mcp::meta::{Meta, push_member};
@@ -139,6 +140,11 @@ impl Method {
         matches!(self, Self::GetTask | Self::UpdateTask | Self::CancelTask)
     }
 
+    /// Whether a result may be `input_required` (2026-07-28, Patterns, Multi Round-Trip Requests).
+    pub(super) const fn may_be_asked(self) -> bool {
+        matches!(self, Self::CallTool | Self::GetPrompt | Self::ReadResource)
+    }
+
     /// The parameter that `Mcp-Name` mirrors.
     const fn named_by(self) -> Option<&'static str> {
         match self {
@@ -167,6 +173,8 @@ pub(super) struct Asked<'a> {
     pub(super) arguments: &'a str,
     /// Raw members of `params` without `_meta`.
     pub(super) params: String,
+    /// A `requestState` of ours, and the raw `inputResponses` beside it: neither is in `params`.
+    pub(super) state: Option<(Cow<'a, str>, &'a str)>,
     /// A step of a multi-round-trip request: never looked up, never stored.
     pub(super) continues: bool,
     /// A page other than the first, of a list.
@@ -287,6 +295,7 @@ pub(super) fn validate<'a>(
         name,
         arguments: "{}",
         params: String::new(),
+        state: None,
         continues: false,
         has_cursor: false,
         wanted: None,
@@ -323,19 +332,21 @@ fn check_params<'a>(asked: &mut Asked<'a>, params: &Members<'a>) -> Result<(), E
         asked.wanted = legacy(&wanted);
         return Ok(());
     }
+    let state = params.string("requestState");
+    if let Some(state) = state.filter(|state| state.starts_with(STATE_PREFIX))
+        && asked.method.may_be_asked()
+    {
+        asked.state = Some((state, params.raw("inputResponses").unwrap_or("{}")));
+    }
     for (name, value) in params.iter().filter(|(name, _)| *name != "_meta") {
         let object = json::is_object(value);
         let sound = match (asked.method, name) {
             (Method::CallTool | Method::GetPrompt, "arguments") => object,
             (Method::Complete, "ref" | "argument") => object,
             (method, "cursor") if method.list_member().is_some() => value.starts_with('"'),
-            (
-                Method::CallTool | Method::GetPrompt | Method::ReadResource | Method::UpdateTask,
-                "inputResponses",
-            ) => object,
-            (Method::CallTool | Method::GetPrompt | Method::ReadResource, "requestState") => {
-                value.starts_with('"')
-            }
+            (Method::UpdateTask, "inputResponses") => object,
+            (method, "inputResponses") if method.may_be_asked() => object,
+            (method, "requestState") if method.may_be_asked() => value.starts_with('"'),
             _ => true,
         };
         if !sound {
@@ -349,7 +360,12 @@ fn check_params<'a>(asked: &mut Asked<'a>, params: &Members<'a>) -> Result<(), E
                 continue;
             }
             "arguments" => asked.arguments = value,
-            "inputResponses" | "requestState" => asked.continues = true,
+            "inputResponses" | "requestState" => {
+                asked.continues = true;
+                if asked.state.is_some() {
+                    continue;
+                }
+            }
             "cursor" => asked.has_cursor = true,
             _ => {}
         }

@@ -191,6 +191,9 @@ impl Core {
                 session: None,
             }));
         }
+        if asked.state.is_some() {
+            return self.take_up(now, request, asked);
+        }
         self.look_up(
             Errand {
                 now,
@@ -463,6 +466,8 @@ impl Core {
                 capabilities: asked.capabilities.into(),
                 progress: asked.meta.progress.is_some(),
                 headers: route.headers,
+                inputs: Self::inputs(request, asked),
+                session_era: asked.era != Era::Modern,
                 write: route.plan.write,
             }),
         };
@@ -476,6 +481,7 @@ impl Step {
             served,
             start: None,
             cancel: Vec::new(),
+            answered: None,
         }
     }
 }

@@ -101,8 +101,9 @@ impl Core {
 
     /// A message that is no request: a response within a session, taken whether anybody waits for it or not.
     pub(super) fn responded(&mut self, now: Millis, request: &Request<'_>) -> Option<Step> {
-        self.named(now, request).ok()??;
-        message::is_response(request.message).then(|| Step::of(Served::Accepted))
+        let key = self.named(now, request).ok()??;
+        let (id, outcome) = message::response(request.message)?;
+        Some(self.asked_back(key, id, outcome))
     }
 
     /// Takes what was agreed in a session into a request of it.
@@ -433,6 +434,7 @@ impl Core {
             name: None,
             arguments: "{}",
             params,
+            state: None,
             continues: false,
             has_cursor: false,
             wanted: None,

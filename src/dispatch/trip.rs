@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::border::{Ctx, Event, LocalCall, Reply};
 use crate::error::Error;
 use crate::mcp::headers::HeaderParam;
+use crate::mcp::input::Inputs;
 
 /// Why a flight is.
 #[derive(Clone, Debug)]
@@ -37,6 +38,11 @@ pub struct Forward {
     pub progress: bool,
     /// `Mcp-Param-*` headers for the authority, names lower case, values encoded.
     pub headers: Vec<(String, String)>,
+    /// What the agent may be asked while the trip is under way, where the authority or the agent is of the session
+    /// era (see [`Core::ask`](super::Core::ask)).
+    pub inputs: Inputs,
+    /// The agent knows no `input_required`: what the authority asks so is asked on the request's stream.
+    pub session_era: bool,
     /// True if repeating the request may repeat an effect: exactly one attempt.
     pub write: bool,
 }
@@ -60,6 +66,9 @@ pub enum Body {
     /// The raw `error` object: has an integer `code` and a string `message`.
     Error(String),
 }
+
+/// What an agent answered to what it was asked: by [`InputRequest::key`](crate::mcp::input::InputRequest::key).
+pub type InputResponses = Vec<(String, Body)>;
 
 /// The failure of a trip: what the agents are told, and the words for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -93,16 +93,18 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Whether a message is a JSON-RPC response.
+/// The raw id of a JSON-RPC response, and its raw result or its raw error object.
 #[must_use]
-pub fn is_response(bytes: &[u8]) -> bool {
-    let members = core::str::from_utf8(bytes).ok().and_then(Members::parse);
-    members.is_some_and(|members| {
-        members.string("jsonrpc").as_deref() == Some("2.0")
-            && members.raw("method").is_none()
-            && members.raw("id").is_some_and(is_id)
-            && members.raw("result").is_some() != members.raw("error").is_some()
-    })
+pub fn response(bytes: &[u8]) -> Option<(&str, Result<&str, &str>)> {
+    let members = Members::parse(core::str::from_utf8(bytes).ok()?)?;
+    let versioned = members.string("jsonrpc").as_deref() == Some("2.0");
+    let id = members.raw("id").filter(|raw| is_id(raw))?;
+    let outcome = match (members.raw("result"), members.raw("error")) {
+        (Some(result), None) => Ok(result),
+        (None, Some(error)) => Err(error),
+        _ => return None,
+    };
+    (versioned && members.raw("method").is_none() && !members.has_duplicates()).then_some((id, outcome))
 }
 
 /// Whether a raw JSON value may be an id or a progress token: a string or an integer.

@@ -3,6 +3,7 @@
 
 pub mod extension;
 pub mod headers;
+pub mod input;
 pub mod message;
 pub mod meta;
 pub mod names;

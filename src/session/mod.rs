@@ -139,6 +139,11 @@ impl Sessions {
         self.epoch = word(4);
     }
 
+    /// Whether what is drawn cannot be guessed.
+    pub(crate) const fn is_seeded(&self) -> bool {
+        self.digests.is_some()
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.table.len()

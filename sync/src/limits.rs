@@ -15,6 +15,14 @@ pub(crate) const MAX_DETAIL_BYTES: usize = 256;
 pub(crate) const IDS_PER_TRIP: u64 = 256;
 /// How long it is believed that an authority speaks only the session-era protocol.
 pub(crate) const LEGACY_VERDICT_AGE: Millis = Millis(24 * 60 * 60 * 1000);
+/// Longest event id that a stream is resumed after.
+pub(crate) const MAX_EVENT_ID_BYTES: usize = 1 << 10;
+/// Most attempts in a row to resume a stream that broke off.
+pub(crate) const MAX_RESUMES: usize = 4;
+/// The pause before each, where the authority names none.
+pub(crate) const RESUME_AFTER: Millis = Millis(1000);
+/// Longest pause that it may name.
+pub(crate) const RESUME_MOST: Millis = Millis(30_000);
 /// Longest pause before a subscription's stream is first opened again; the bound doubles with each failure.
 pub(crate) const RECONNECT_FIRST: Millis = Millis(1000);
 /// Longest pause of all.

@@ -46,7 +46,7 @@ pub(crate) struct Session {
 pub(crate) enum Key {
     /// The authority's era.
     Era,
-    /// The session of a partition.
+    /// The session of a partition and of what its agents may be asked.
     Session(u64),
 }
 
@@ -71,7 +71,7 @@ impl table::Key for Key {
 pub(crate) enum Known {
     /// The authority's era.
     Era(Era, u64),
-    /// The session of a partition.
+    /// The session by that name.
     Session(u64, Arc<Session>, u64),
 }
 

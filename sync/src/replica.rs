@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use leeward::border::{Event, FlightId, LocalCall};
-use leeward::dispatch::{Due, Forward, Sink, Stats, Trip};
+use leeward::dispatch::{Due, Forward, InputResponses, Sink, Stats, Trip};
 use leeward::mcp::subscription::Change;
 use leeward::table::Table;
 use leeward::{Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
@@ -152,6 +152,9 @@ impl Replica {
                 Trip::Local(call) => Cargo::Local(call),
             };
             self.start(flight, ctx, cargo);
+        }
+        if let Some((flight, responses)) = step.answered {
+            self.bring(flight, responses);
         }
         let served = match step.served {
             Served::Absent if !request.peek => self.core.refuse_for_room(&request, out),
@@ -396,6 +399,17 @@ impl Replica {
                         self.end(id);
                     }
                 }
+                Happening::Input(id, requests) => {
+                    let flight = self.flights.get(id).map(|flight| &flight.cargo);
+                    let Some(Cargo::Forward(forward)) = flight else {
+                        continue;
+                    };
+                    let forward = forward.clone();
+                    let mut post = post(&mut self.desk, &self.flights, id);
+                    if let Some(refused) = self.core.ask(id, &forward.params, &requests, &mut post) {
+                        self.bring(id, refused);
+                    }
+                }
                 Happening::Lost(id) => self.core.lost(id),
             }
             self.pay();
@@ -412,7 +426,15 @@ impl Replica {
                 Due::Reply(ctx, reply) => {
                     self.desk.reply(ctx, reply);
                 }
+                Due::Answered(flight, responses) => self.bring(flight, responses),
             }
+        }
+    }
+
+    /// An agent answered what it was asked.
+    fn bring(&mut self, id: FlightId, responses: InputResponses) {
+        if let Some(flight) = self.flights.get(id) {
+            self.executor.inputs(flight.task, responses, self.clock.now());
         }
     }
 

@@ -19,11 +19,16 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// What is no JSON-RPC request has the HTTP method for a name; a response, `response`.
     fn of(http: HttpRequest) -> Self {
-        let body: Value = serde_json::from_slice(&http.body).unwrap();
+        let body: Value = match http.method {
+            "POST" => serde_json::from_slice(&http.body).unwrap(),
+            _ => json!({"jsonrpc": "2.0", "method": http.method}),
+        };
         assert_eq!(body["jsonrpc"], "2.0");
+        let method = body["method"].as_str().unwrap_or("response");
         Self {
-            method: body["method"].as_str().unwrap().into(),
+            method: method.into(),
             id: body["id"].clone(),
             params: body["params"].clone(),
             http,
@@ -79,7 +84,12 @@ impl Say {
     }
 
     pub(crate) fn events(events: &[Value], end: End) -> Self {
-        let mut text = String::from("id: 1\ndata:\n\n: hello\n\n");
+        Self::events_from("id: 1\ndata:\n\n: hello\n\n", events, end)
+    }
+
+    /// The same after this text.
+    pub(crate) fn events_from(text: &str, events: &[Value], end: End) -> Self {
+        let mut text = String::from(text);
         for event in events {
             text.push_str(&alloc::format!("event: message\ndata: {event}\n\n"));
         }

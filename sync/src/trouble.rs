@@ -155,6 +155,24 @@ impl Trouble {
         Self::new(Code::MethodNotFound, message, "")
     }
 
+    /// The agent cannot be asked, or did not answer, what the authority wants to know before it answers.
+    pub(crate) fn input(message: &'static str) -> Self {
+        Self {
+            harmless: true,
+            ..Self::new(Code::InputRequired, message, "")
+        }
+    }
+
+    /// The same of something that was sent while the request is under way, about which it says nothing.
+    pub(crate) fn beside(self) -> Self {
+        Self {
+            harmless: false,
+            status: None,
+            session: false,
+            ..self
+        }
+    }
+
     /// A local tool or resource failed, or this crate.
     pub(crate) fn internal(message: &'static str) -> Self {
         Self::new(Code::Internal, message, "")

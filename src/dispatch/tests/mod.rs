@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod ask;
 mod guards;
 mod listen;
 mod sessions;

@@ -15,6 +15,8 @@ use core::task::{Context, Poll};
 
 use futures::channel::oneshot;
 use leeward::border::{Credential, Event, FlightId, HttpRequest, LocalCall};
+use leeward::dispatch::InputResponses;
+use leeward::mcp::input::InputRequest;
 use leeward::{Failure, Millis, OpId};
 
 use crate::limits::IDS_PER_TRIP;
@@ -47,6 +49,7 @@ pub(super) enum Question {
         after: Millis,
     },
     Relay(String),
+    Input(Vec<InputRequest>),
     Lost,
     Renumber,
     Event(Event),
@@ -71,6 +74,7 @@ pub(crate) enum Got {
     Local(Result<Vec<u8>, String>),
     Credential(Result<Option<Credential>, String>),
     Claim(Claimed),
+    Inputs(InputResponses),
     Learnt(u64),
     Done,
     Closed,
@@ -205,6 +209,15 @@ impl Io {
     /// messages.
     pub(crate) async fn relay(&mut self, notification: String) {
         self.ask(Question::Relay(notification)).await;
+    }
+
+    /// Puts requests of the authority to the agent. Every other timer of the flow stands still meanwhile. `None` if
+    /// the agent did not answer in [`leeward::limits::MAX_INPUT_WAIT`].
+    pub(crate) async fn input(&mut self, requests: Vec<InputRequest>) -> Option<InputResponses> {
+        match self.ask(Question::Input(requests)).await {
+            Got::Inputs(responses) => Some(responses),
+            _ => None,
+        }
     }
 
     /// Says that the stream of a subscription broke. Waits until the core knows.

@@ -23,7 +23,9 @@ use core::task::{Context, Poll, Waker};
 
 use futures::channel::oneshot;
 use leeward::border::FlightId;
-use leeward::dispatch::{Answer, TripError};
+use leeward::dispatch::{Answer, InputResponses, TripError};
+use leeward::limits::MAX_INPUT_WAIT;
+use leeward::mcp::input::InputRequest;
 use leeward::{Ctx, Input, Millis, OpId, Output};
 
 use self::bell::Ready;
@@ -47,6 +49,8 @@ pub(crate) enum Happening {
     Settled(FlightId, Outcome),
     /// A notification of the authority for those who wait for a flight.
     Relay(FlightId, String),
+    /// Requests of the authority to the agent.
+    Input(FlightId, Vec<InputRequest>),
     /// The authority's stream of a subscription broke.
     Lost(FlightId),
 }
@@ -234,10 +238,15 @@ impl Executor {
                             state: State::Timer {
                                 answer,
                                 at: now + after,
+                                held: false,
                             },
                         },
                     );
                     id
+                }
+                Question::Input(requests) => {
+                    self.happened.push_back(Happening::Input(task.flight, requests));
+                    ops.input(ctx, answer, &task.ops, now, now + MAX_INPUT_WAIT)
                 }
                 Question::Relay(notification) => {
                     self.happened
@@ -300,6 +309,14 @@ impl Executor {
             | Output::CallLocal { op, .. }
             | Output::Credential { op, .. } => self.ops.taken(*op),
             _ => {}
+        }
+    }
+
+    /// What the agent answered to what a flow asked.
+    pub(crate) fn inputs(&mut self, id: TaskId, responses: InputResponses, now: Millis) {
+        let task = self.slots.get(id.slot).and_then(|slot| slot.task.as_ref());
+        if let Some(task) = task.filter(|task| task.number == id.number) {
+            self.ops.inputs(&task.ops, responses, now);
         }
     }
 

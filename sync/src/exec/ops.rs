@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use futures::channel::oneshot;
+use leeward::dispatch::InputResponses;
 use leeward::limits::MAX_HEADERS;
 use leeward::table::{Set, Table};
 use leeward::{Ctx, Failure, Input, Millis, OpId, Output};
@@ -45,7 +46,15 @@ pub(super) enum State {
     },
     Timer {
         answer: oneshot::Sender<Got>,
+        /// When it runs out; while it is held, how long it has left.
         at: Millis,
+        held: bool,
+    },
+    /// The agent is asked, until then; other timers of the flow are held meanwhile.
+    Input {
+        answer: oneshot::Sender<Got>,
+        at: Millis,
+        held: Vec<OpId>,
     },
 }
 
@@ -58,7 +67,8 @@ impl Op {
             | State::Read { answer, .. }
             | State::Local { answer, .. }
             | State::Credential { answer }
-            | State::Timer { answer, .. } => answer.is_canceled(),
+            | State::Timer { answer, .. }
+            | State::Input { answer, .. } => answer.is_canceled(),
         }
     }
 }
@@ -80,7 +90,7 @@ impl Ops {
     }
 
     pub(super) fn insert(&mut self, id: OpId, op: Op) {
-        if let State::Timer { at, .. } = op.state {
+        if let State::Timer { at, .. } | State::Input { at, .. } = op.state {
             self.timers.insert((at, id));
             self.due.insert((op.ctx, at, id));
         }
@@ -89,7 +99,7 @@ impl Ops {
 
     pub(super) fn remove(&mut self, id: OpId) -> Option<Op> {
         let op = self.ops.remove(id)?;
-        if let State::Timer { at, .. } = op.state {
+        if let State::Timer { at, .. } | State::Input { at, .. } = op.state {
             self.timers.remove((at, id));
             self.due.remove((op.ctx, at, id));
         }
@@ -99,12 +109,80 @@ impl Ops {
     /// Ends the timers that have run out.
     pub(super) fn fire(&mut self, now: Millis) {
         while let Some((_, id)) = self.timers.first().filter(|(at, _)| *at <= now) {
-            if let Some(Op {
-                state: State::Timer { answer, .. },
-                ..
-            }) = self.remove(id)
-            {
-                let _ = answer.send(Got::Done);
+            match self.remove(id).map(|op| op.state) {
+                Some(State::Timer { answer, .. }) => {
+                    let _ = answer.send(Got::Done);
+                }
+                Some(State::Input { answer, held, .. }) => {
+                    self.go_on(held, now);
+                    let _ = answer.send(Got::Done);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An agent is asked until `at`. `ids`: the open questions of the flow, whose timers are held.
+    pub(super) fn input(
+        &mut self,
+        ctx: Ctx,
+        answer: oneshot::Sender<Got>,
+        ids: &[OpId],
+        now: Millis,
+        at: Millis,
+    ) -> OpId {
+        let mut held = Vec::new();
+        for id in ids {
+            if let Some(mut op) = self.remove(*id) {
+                if let State::Timer { at, held: hold, .. } = &mut op.state {
+                    (*at, *hold) = (at.since(now), true);
+                    held.push(*id);
+                    self.ops.insert(*id, op);
+                } else {
+                    self.insert(*id, op);
+                }
+            }
+        }
+        let id = self.next_id();
+        let state = State::Input { answer, at, held };
+        self.insert(
+            id,
+            Op {
+                ctx,
+                place: None,
+                state,
+            },
+        );
+        id
+    }
+
+    /// What an agent answered to the flow with these open questions.
+    pub(super) fn inputs(&mut self, ids: &[OpId], responses: InputResponses, now: Millis) {
+        let asks = |id: &&OpId| {
+            let op = self.ops.get(**id);
+            op.is_some_and(|op| matches!(op.state, State::Input { .. }))
+        };
+        if let Some(id) = ids.iter().find(asks)
+            && let Some(State::Input { answer, held, .. }) = self.remove(*id).map(|op| op.state)
+        {
+            self.go_on(held, now);
+            let _ = answer.send(Got::Inputs(responses));
+        }
+    }
+
+    /// Lets held timers run again.
+    fn go_on(&mut self, held: Vec<OpId>, now: Millis) {
+        for id in held {
+            if let Some(mut op) = self.ops.remove(id) {
+                if let State::Timer {
+                    at,
+                    held: held @ true,
+                    ..
+                } = &mut op.state
+                {
+                    (*at, *held) = (now + *at, false);
+                }
+                self.insert(id, op);
             }
         }
     }

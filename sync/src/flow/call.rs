@@ -13,6 +13,7 @@ use leeward::Millis;
 use leeward::border::{FlightId, HttpRequest};
 use leeward::dispatch::{Answer, Body, Forward, TripError};
 use leeward::json::Members;
+use leeward::mcp::input::Inputs;
 use leeward::mcp::{headers, names};
 
 use super::http::{Received, Rules, exchange, post};
@@ -130,8 +131,9 @@ impl Trip<'_> {
     async fn modern(&mut self) -> (Result<Answer, Trouble>, WrongEra) {
         let mut params = self.forward.headers.clone();
         let mut learned = None;
+        let (mut input, mut rounds) = (String::new(), 0);
         loop {
-            let outcome = self.send_modern(&params).await;
+            let outcome = self.send_modern(&params, &input).await;
             let received = match outcome {
                 Ok(received) => received,
                 Err(trouble) => {
@@ -158,13 +160,22 @@ impl Trip<'_> {
                     continue;
                 }
             }
+            match self.provide(&received.response.body, &mut rounds).await {
+                Ok(None) => {}
+                Ok(Some(members)) => {
+                    input = members;
+                    continue;
+                }
+                Err(trouble) => return (Err(trouble), WrongEra::No),
+            }
             let body = self.discovered(received.response.body, received.response.code);
             let answer = self.answer(body, learned.unwrap_or_default());
             return (Ok(answer), wrong_era);
         }
     }
 
-    async fn send_modern(&mut self, params: &[(String, String)]) -> Result<Received, Trouble> {
+    /// `input`: members of `params` that answer what the authority asked before.
+    async fn send_modern(&mut self, params: &[(String, String)], input: &str) -> Result<Received, Trouble> {
         let Forward {
             method,
             name,
@@ -174,10 +185,12 @@ impl Trip<'_> {
             ..
         } = self.forward;
         let meta = message::modern_meta(capabilities, meta, self.progress());
+        let mut members = members.clone();
+        message::append(&mut members, input);
         let url = self.upstream.url.as_deref().unwrap_or_default();
-        self.send(|id, token| {
+        self.send(None, |id, token| {
             let headers = era::headers(method, name.as_deref(), params.to_vec());
-            post(url, token, headers, message::request(id, method, members, &meta))
+            post(url, token, headers, message::request(id, method, &members, &meta))
         })
         .await
     }
@@ -212,7 +225,7 @@ impl Trip<'_> {
 
     /// The request itself, within a session; opened again once if the authority dropped it.
     async fn legacy(&mut self) -> (Result<Answer, Trouble>, WrongEra) {
-        let mut again = true;
+        let (mut again, mut rounds) = (true, 0);
         loop {
             let (session, number) = match session::obtain(self).await {
                 Ok(session) => session,
@@ -235,7 +248,7 @@ impl Trip<'_> {
             let meta = message::legacy_meta(self.forward, self.progress());
             let url = self.upstream.url.as_deref().unwrap_or_default();
             let outcome = self
-                .send(|id, token| {
+                .send(Some(self.forward.inputs), |id, token| {
                     post(
                         url,
                         token,
@@ -246,9 +259,19 @@ impl Trip<'_> {
                 .await;
             if session::is_gone(&session, &outcome) {
                 self.sent.clear();
-                self.io.forget(Key::Session(self.forward.partition), number).await;
+                self.io.forget(session::key(self.forward), number).await;
                 if core::mem::take(&mut again) {
                     continue;
+                }
+            }
+            if let Ok(received) = &outcome {
+                match self.visit(&received.response, &mut rounds).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        self.sent.clear();
+                        continue;
+                    }
+                    Err(trouble) => return (Err(trouble), WrongEra::No),
                 }
             }
             let answer = outcome.map(|received| self.answer(received.response.body, Vec::new()));
@@ -257,12 +280,18 @@ impl Trip<'_> {
     }
 
     /// Sends the request itself: a write once, a read again if its answer broke off.
-    async fn send(&mut self, build: impl Fn(u64, Option<&str>) -> HttpRequest) -> Result<Received, Trouble> {
+    /// `inputs`: within a session, see [`Rules::inputs`].
+    async fn send(
+        &mut self,
+        inputs: Option<Inputs>,
+        build: impl Fn(u64, Option<&str>) -> HttpRequest,
+    ) -> Result<Received, Trouble> {
         let rules = Rules {
             max_bytes: self.upstream.max_bytes,
             relay: true,
             sent: Some(self.sent.clone()),
             open: self.open.cloned(),
+            inputs,
         };
         if !self.forward.write && self.open.is_none() {
             return self.read(rules, build).await;

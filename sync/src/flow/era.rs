@@ -124,6 +124,7 @@ async fn discover(trip: &mut Trip<'_>) -> Result<Received, Trouble> {
             relay: false,
             sent: None,
             open: None,
+            inputs: None,
         },
     )
     .await

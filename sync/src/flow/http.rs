@@ -11,13 +11,15 @@ use alloc::vec::Vec;
 use leeward::border::HttpRequest;
 use leeward::json::{Members, string};
 use leeward::limits::MAX_EVENT_BYTES;
+use leeward::mcp::input::Inputs;
 use leeward::mcp::names::HEADER_SESSION;
 use leeward::mcp::subscription::ACKNOWLEDGED;
 
+use super::back::{Back, Refused};
 use super::message::{self, Message};
 use super::sse::Sse;
 use crate::exec::{Body, Io, Sent};
-use crate::limits::{MAX_REFUSAL_BYTES, MAX_SESSION_ID_BYTES};
+use crate::limits::{MAX_REFUSAL_BYTES, MAX_RESUMES, MAX_SESSION_ID_BYTES};
 use crate::trouble::Trouble;
 
 /// A POST to the endpoint. `headers` come after the fixed ones.
@@ -62,6 +64,8 @@ pub(super) struct Rules {
     pub(super) sent: Option<Sent>,
     /// The answer is the stream of a subscription: only its events are bounded. Set once it is acknowledged.
     pub(super) open: Option<Sent>,
+    /// The request is within a session: what the agent may be asked while it is under way.
+    pub(super) inputs: Option<Inputs>,
 }
 
 /// Sends `request`, which carries `id`, and finds the response. A JSON-RPC error is a response under any status
@@ -72,6 +76,7 @@ pub(super) async fn exchange(
     id: u64,
     rules: Rules,
 ) -> Result<Received, Trouble> {
+    let back = rules.inputs.map(|inputs| Back::new(&request, inputs));
     let answer = io
         .fetch(request, rules.sent.clone())
         .await
@@ -99,7 +104,7 @@ pub(super) async fn exchange(
     } else if matches!(kind, Kind::Json) {
         json(io, &mut body, id, &rules).await
     } else {
-        events(io, &mut body, id, &rules).await
+        events(io, body, id, &rules, back.as_ref()).await
     };
     if !(200..=299).contains(&status) {
         let error = found.ok().filter(|response| {
@@ -141,14 +146,14 @@ pub(super) async fn notify(io: &mut Io, request: HttpRequest) -> Result<(), Trou
     }
 }
 
-enum Kind {
+pub(super) enum Kind {
     Json,
     Events,
     Other,
 }
 
 impl Kind {
-    fn of(content_type: Option<&str>) -> Self {
+    pub(super) fn of(content_type: Option<&str>) -> Self {
         let essence = content_type
             .unwrap_or_default()
             .split(';')
@@ -165,7 +170,7 @@ impl Kind {
     }
 }
 
-fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub(super) fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers
         .iter()
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -202,24 +207,67 @@ async fn json(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<me
         return Err(Trouble::cut("the body ends in the middle of a JSON text"));
     }
     let text = core::str::from_utf8(&bytes).map_err(|_| Trouble::invalid(NOT_UTF8, ""))?;
-    let found = take(io, text, id, rules).await?;
+    let found = take(io, text, id, rules, None).await?;
     found.ok_or_else(|| Trouble::invalid("the authority did not answer the request", ""))
 }
 
-async fn events(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<message::Response, Trouble> {
+async fn events(
+    io: &mut Io,
+    mut body: Body,
+    id: u64,
+    rules: &Rules,
+    back: Option<&Back>,
+) -> Result<message::Response, Trouble> {
     let mut sse = Sse::new(rules.max_bytes.min(MAX_EVENT_BYTES));
     let mut room = rules.max_bytes;
+    let (mut from, mut tries) = (String::new(), 0);
+    loop {
+        let cut = match read(io, &mut body, &mut sse, &mut room, id, rules, back).await {
+            Err(trouble) if trouble.cut => trouble,
+            outcome => return outcome,
+        };
+        drop(body);
+        let (Some(back), Some(last)) = (back, sse.restart()) else {
+            return Err(cut);
+        };
+        if last != from {
+            (from, tries) = (last, 0);
+        }
+        body = loop {
+            if tries == MAX_RESUMES {
+                return Err(cut);
+            }
+            tries += 1;
+            match back.resume(io, &from, sse.retry()).await {
+                Ok(Some(rest)) => break rest,
+                Ok(None) => {}
+                Err(Refused) => return Err(cut),
+            }
+        };
+    }
+}
+
+/// Reads a stream to the response, or its end.
+async fn read(
+    io: &mut Io,
+    body: &mut Body,
+    sse: &mut Sse,
+    room: &mut usize,
+    id: u64,
+    rules: &Rules,
+    back: Option<&Back>,
+) -> Result<message::Response, Trouble> {
     while let Some(chunk) = body
         .next(io)
         .await
         .map_err(|failure| Trouble::cut(failure.message))?
     {
         if rules.open.is_some() {
-            room = usize::MAX;
+            *room = usize::MAX;
         }
         // What still fits is read first: the outcome must not depend on where the network cuts the body.
-        let (mut rest, beyond) = chunk.split_at_checked(room).unwrap_or((&chunk, &[]));
-        room -= rest.len();
+        let (mut rest, beyond) = chunk.split_at_checked(*room).unwrap_or((&chunk, &[]));
+        *room -= rest.len();
         while let Some(data) = sse
             .next(&mut rest)
             .map_err(|_| Trouble::invalid("an event of the authority's answer is too long", ""))?
@@ -228,7 +276,7 @@ async fn events(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<
                 continue;
             }
             let text = core::str::from_utf8(&data).map_err(|_| Trouble::invalid(NOT_UTF8, ""))?;
-            if let Some(response) = take(io, text, id, rules).await? {
+            if let Some(response) = take(io, text, id, rules, back).await? {
                 return Ok(response);
             }
         }
@@ -239,10 +287,17 @@ async fn events(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<
     Err(Trouble::cut("the stream ended without the response"))
 }
 
-/// Relays the notifications of a message, or a batch, and finds the response in it.
-async fn take(io: &mut Io, text: &str, id: u64, rules: &Rules) -> Result<Option<message::Response>, Trouble> {
+/// Relays the notifications of a message, or a batch, answers the requests, and finds the response in it.
+async fn take(
+    io: &mut Io,
+    text: &str,
+    id: u64,
+    rules: &Rules,
+    back: Option<&Back>,
+) -> Result<Option<message::Response>, Trouble> {
     let messages = message::read(text, id).map_err(|message| Trouble::invalid(message, ""))?;
     let mut response = None;
+    let mut asked = Vec::new();
     for message in messages {
         match message {
             Message::Response(found) => response = Some(found),
@@ -252,8 +307,12 @@ async fn take(io: &mut Io, text: &str, id: u64, rules: &Rules) -> Result<Option<
                 }
                 io.relay(notification).await;
             }
-            Message::Notification(_) | Message::Request => {}
+            Message::Request(request) => asked.push(request),
+            Message::Notification(_) => {}
         }
+    }
+    if let (Some(back), None) = (back, &response) {
+        back.answer(io, asked).await?;
     }
     Ok(response)
 }

@@ -30,6 +30,7 @@ pub(super) async fn learn(trip: &mut Trip<'_>) -> Option<Learned> {
             relay: false,
             sent: None,
             open: None,
+            inputs: None,
         };
         let url = trip.upstream.url.as_deref().unwrap_or_default();
         let build = |id, token: Option<&str>| {

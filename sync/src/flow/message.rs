@@ -12,6 +12,8 @@ use leeward::dispatch::{Body, Forward};
 use leeward::json::{Members, elements, push_string};
 use leeward::mcp::names;
 
+use super::back::Asked;
+
 /// What all reserved `_meta` keys begin with.
 const RESERVED: &str = "io.modelcontextprotocol/";
 
@@ -32,6 +34,15 @@ pub(super) fn request(id: u64, method: &str, params: &str, meta: &str) -> Vec<u8
     }
     out.push_str("}}");
     out.into_bytes()
+}
+
+/// The response to a request of the authority's, by its raw id.
+pub(super) fn response(id: &str, body: &Body) -> Vec<u8> {
+    let (member, raw) = match body {
+        Body::Result(raw) => ("result", raw),
+        Body::Error(raw) => ("error", raw),
+    };
+    alloc::format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{raw}}}"#).into_bytes()
 }
 
 /// The notification that ends the handshake (2025-11-25, Lifecycle, Initialization).
@@ -89,7 +100,7 @@ fn push_progress(out: &mut String, progress: Option<FlightId>) {
     }
 }
 
-fn append(out: &mut String, members: &str) {
+pub(super) fn append(out: &mut String, members: &str) {
     if !is_blank(members) {
         if !out.is_empty() {
             out.push(',');
@@ -109,8 +120,8 @@ pub(super) enum Message {
     Response(Response),
     /// A notification, whole.
     Notification(String),
-    /// A request; we declare no capability that would allow one.
-    Request,
+    /// A request.
+    Request(Asked),
 }
 
 /// The response to our request.
@@ -147,7 +158,11 @@ fn one(text: &str, id: u64) -> Result<Message, &'static str> {
     let raw_id = members.raw("id");
     if members.raw("method").is_some() {
         return Ok(match raw_id {
-            Some(_) => Message::Request,
+            Some(id) => Message::Request(Asked {
+                id: one_line(id),
+                method: members.string("method").unwrap_or_default().into_owned(),
+                params: members.raw("params").map(one_line).unwrap_or_default(),
+            }),
             None => Message::Notification(one_line(text)),
         });
     }
@@ -227,6 +242,8 @@ mod tests {
             capabilities: String::new(),
             progress: true,
             headers: Vec::new(),
+            inputs: leeward::mcp::input::Inputs::NONE,
+            session_era: false,
             write: false,
         };
         assert_eq!(
@@ -269,8 +286,12 @@ mod tests {
         let text = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
         assert_eq!(one(text), Message::Notification(text.into()));
         assert_eq!(
-            one(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#),
-            Message::Request
+            one(r#"{"jsonrpc":"2.0","id":"1","method":"ping"}"#),
+            Message::Request(Asked {
+                id: "\"1\"".into(),
+                method: "ping".into(),
+                params: String::new(),
+            })
         );
         let batch = alloc::format!(r#"[{text},{{"jsonrpc":"2.0","id":7,"result":{{}}}}]"#);
         assert_eq!(read(&batch, 7).unwrap().len(), 2);

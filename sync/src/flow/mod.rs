@@ -1,10 +1,13 @@
 //! The flows: what a replica says to its authority, step by step, as `async fn`s over [`crate::exec::Io`].
 //!
 //! [`call`] is a whole trip, [`listen`] what makes it a subscription; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
-//! handshake; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
-//! [`http`] is one exchange, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
+//! handshake; [`bridge`] asks
+//! agents of another era what the authority wants to know; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
+//! [`http`] is one exchange, [`mod@back`] what is done beside it, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
 //! an [`crate::exec::Outcome`], and dropping it is its cancellation.
 
+mod back;
+mod bridge;
 mod call;
 mod era;
 mod http;

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use leeward::dispatch::Body;
+use leeward::dispatch::{Body, Forward};
 use leeward::json::{Members, is_object, push_string};
 use leeward::mcp::names;
 
@@ -40,9 +40,19 @@ impl From<Trouble> for Failed {
     }
 }
 
+/// Names the session of a trip: those of a partition that may be asked the same share one.
+fn session_of(forward: &Forward) -> u64 {
+    forward.partition << 8 | u64::from(forward.inputs.bits())
+}
+
+/// The same as a thing to know.
+pub(super) fn key(forward: &Forward) -> Key {
+    Key::Session(session_of(forward))
+}
+
 /// The session of the trip's partition and the number it was learnt under, opened if need be.
 pub(super) async fn obtain(trip: &mut Trip<'_>) -> Result<(Arc<Session>, u64), Failed> {
-    let key = Key::Session(trip.forward.partition);
+    let key = key(trip.forward);
     loop {
         match trip.io.claim(key).await? {
             Some(Known::Session(_, session, number)) => {
@@ -71,7 +81,7 @@ pub(super) async fn keep(trip: &mut Trip<'_>, session: Session) -> (Arc<Session>
     let session = Arc::new(session);
     let number = trip
         .io
-        .learn(Known::Session(trip.forward.partition, session.clone(), 0))
+        .learn(Known::Session(session_of(trip.forward), session.clone(), 0))
         .await;
     (session, number)
 }
@@ -79,8 +89,9 @@ pub(super) async fn keep(trip: &mut Trip<'_>, session: Session) -> (Arc<Session>
 /// Opens a session.
 pub(super) async fn initialize(trip: &mut Trip<'_>) -> Result<Session, Failed> {
     let params = alloc::format!(
-        r#""protocolVersion":"{}","capabilities":{{}},{}"#,
+        r#""protocolVersion":"{}","capabilities":{},{}"#,
         VERSIONS[0],
+        trip.forward.inputs.to_json(),
         message::client_info("clientInfo")
     );
     let id = trip.io.next_id();
@@ -96,6 +107,7 @@ pub(super) async fn initialize(trip: &mut Trip<'_>) -> Result<Session, Failed> {
         relay: false,
         sent: None,
         open: None,
+        inputs: None,
     };
     let received = exchange(trip.io, request, id, rules)
         .await

@@ -1,10 +1,15 @@
 //! An event stream, parsed as it comes (WHATWG HTML, 9.2.6; 2026-07-28, Transports, Streamable HTTP).
 //!
-//! Only what MCP uses is kept: the data of events of type `message` (or of none). Event ids and `retry` are
-//! ignored: a broken stream is never resumed here. Untrusted bytes are safe: the work is linear, and what is
+//! Only what MCP uses is kept: the data of events of type `message` (or of none), the id of the last event, and
+//! `retry`. Untrusted bytes are safe: the work is linear, and what is
 //! held of an unfinished event is bounded.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+
+use leeward::Millis;
+
+use crate::limits::MAX_EVENT_ID_BYTES;
 
 /// An unfinished event is over the bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,12 @@ pub(super) struct Sse {
     data: Vec<u8>,
     /// The event has a type that is not `message`.
     other: bool,
+    /// The id of the unfinished event, or of the last one.
+    id: String,
+    /// Of the last event that ended.
+    last: String,
+    /// The pause before the stream is opened again.
+    retry: Option<Millis>,
     /// The last byte was a carriage return: a line feed now belongs to it.
     after_cr: bool,
     /// Nothing was read yet: a byte order mark may come.
@@ -34,6 +45,9 @@ impl Sse {
             line: Vec::new(),
             data: Vec::new(),
             other: false,
+            id: String::new(),
+            last: String::new(),
+            retry: None,
             after_cr: false,
             first: true,
         }
@@ -65,6 +79,20 @@ impl Sse {
         }
     }
 
+    /// Another body follows: forgets an unfinished event. Returns the id to resume after, if there is one.
+    pub(super) fn restart(&mut self) -> Option<String> {
+        self.line.clear();
+        self.data.clear();
+        self.id.clone_from(&self.last);
+        (self.other, self.after_cr, self.first) = (false, false, true);
+        Some(self.last.clone()).filter(|last| !last.is_empty())
+    }
+
+    /// The pause that the stream asked for.
+    pub(super) const fn retry(&self) -> Option<Millis> {
+        self.retry
+    }
+
     fn end_line(&mut self) -> Option<Vec<u8>> {
         let mut line = core::mem::take(&mut self.line);
         if core::mem::take(&mut self.first) && line.starts_with(b"\xef\xbb\xbf") {
@@ -82,6 +110,15 @@ impl Sse {
                 self.data.extend_from_slice(value);
                 self.data.push(b'\n');
             }
+            // What could be no header value cannot be asked for.
+            b"id" if value.len() <= MAX_EVENT_ID_BYTES && value.iter().all(u8::is_ascii_graphic) => {
+                self.id = String::from_utf8_lossy(value).into_owned();
+            }
+            b"id" => self.id.clear(),
+            b"retry" => {
+                let digits = core::str::from_utf8(value).unwrap_or_default();
+                self.retry = leeward::json::unsigned(digits).map(Millis).or(self.retry);
+            }
             b"event" => self.other = !matches!(value, b"" | b"message"),
             _ => {}
         }
@@ -93,6 +130,7 @@ impl Sse {
 
     fn end_event(&mut self) -> Option<Vec<u8>> {
         let mut data = core::mem::take(&mut self.data);
+        self.last.clone_from(&self.id);
         if core::mem::take(&mut self.other) || data.is_empty() {
             return None;
         }

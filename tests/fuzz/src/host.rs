@@ -247,8 +247,12 @@ impl Outcome {
 
 /// What any host may rely on in a request to the authority.
 pub fn check_request(request: &HttpRequest) {
-    assert!(matches!(request.method, "POST" | "DELETE"), "{}", request.method);
-    assert_eq!(request.method == "DELETE", request.body.is_empty());
+    assert!(
+        matches!(request.method, "POST" | "GET" | "DELETE"),
+        "{}",
+        request.method
+    );
+    assert_eq!(request.method != "POST", request.body.is_empty());
     let token = |byte: u8| {
         byte.is_ascii_alphanumeric() && !byte.is_ascii_uppercase() || b"!#$%&'*+-.^_`|~".contains(&byte)
     };

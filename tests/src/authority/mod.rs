@@ -31,7 +31,7 @@ pub const PATH: &str = "/mcp";
 /// One HTTP request as the authority saw it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
-    /// `POST` or `DELETE`.
+    /// `POST`, `GET` or `DELETE`.
     pub http: String,
     /// Names lower case, in order.
     pub headers: Vec<(String, String)>,
@@ -209,7 +209,10 @@ impl Authority {
 
     /// Takes a request.
     pub fn receive(&mut self, seen: Seen) -> Plan {
-        let known = |other: &Seen| !seen.id.is_null() && other.id == seen.id;
+        // Responses carry ids of the authority's own.
+        let known = |other: &Seen| {
+            !seen.id.is_null() && !seen.rpc.is_empty() && !other.rpc.is_empty() && other.id == seen.id
+        };
         let sound = match strict::check(&seen, self.sessions.is_some()) {
             Ok(()) if self.script.log.iter().any(known) => Err("an id that was there before".into()),
             sound => sound,

@@ -64,8 +64,23 @@ impl Authority {
                 let body = json!({"jsonrpc": "2.0", "error": error, "id": null});
                 Some(Plan::body(404, "application/json", body.to_string()))
             }
-            Some(_) if seen.id == Value::Null => Some(Plan::empty(202)),
+            Some(_) if seen.http == "GET" => Some(self.rest(seen)),
+            // A notification, or a response to a request of ours.
+            Some(_) if seen.id == Value::Null || seen.rpc.is_empty() => Some(Plan::empty(202)),
             Some(_) => None,
+        }
+    }
+
+    /// What is left of a stream that broke off after the event `resume`: the answer to the last request.
+    fn rest(&self, seen: &Seen) -> Plan {
+        let last = self
+            .script
+            .log
+            .iter()
+            .rfind(|seen| !seen.id.is_null() && !seen.rpc.is_empty());
+        match (seen.header("last-event-id"), last) {
+            (Some("resume"), Some(request)) => primed(self.answer(request, false)),
+            _ => Plan::empty(405),
         }
     }
 

@@ -10,6 +10,13 @@ pub(super) fn check(seen: &Seen, sessions: bool) -> Result<(), String> {
     if seen.http == "DELETE" {
         return Ok(());
     }
+    if seen.http == "GET" && sessions {
+        let accept = seen.header("accept");
+        let sound = accept == Some("text/event-stream") && seen.header("content-type").is_none();
+        return sound
+            .then_some(())
+            .ok_or_else(|| format!("accept {accept:?} on GET"));
+    }
     if seen.http != "POST" {
         return Err(format!("HTTP method {}", seen.http));
     }
@@ -21,7 +28,8 @@ pub(super) fn check(seen: &Seen, sessions: bool) -> Result<(), String> {
         return Err(format!("accept {accept}"));
     }
     let message: Value = serde_json::from_slice(&seen.body).map_err(|error| format!("no JSON ({error})"))?;
-    if message["jsonrpc"] != "2.0" || seen.rpc.is_empty() {
+    let responds = sessions && (message["result"].is_object() || message["error"].is_object());
+    if message["jsonrpc"] != "2.0" || seen.rpc.is_empty() != responds {
         return Err("no JSON-RPC".into());
     }
     if message

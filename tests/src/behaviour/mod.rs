@@ -5,6 +5,7 @@
 
 mod agents;
 mod authorities;
+mod bridge;
 mod credentials;
 mod eras;
 mod hits;
@@ -38,6 +39,7 @@ pub struct Case {
 pub const ALL: &[&[Case]] = &[
     agents::CASES,
     authorities::CASES,
+    bridge::CASES,
     credentials::CASES,
     eras::CASES,
     hits::CASES,

@@ -96,6 +96,7 @@ impl Schemas {
         let modern = crossing.revision == "2026-07-28";
         let schema = if modern { &self.modern } else { &self.legacy };
         let definition = match (crossing.upstream, message.get("method"), message.get("error")) {
+            (true, None, _) => "JSONRPCMessage".into(),
             (true, ..) if message.get("id").is_none() => "ClientNotification".into(),
             (true, ..) => request(&crossing.method).unwrap_or_else(|| panic!("sent upstream: {message}")),
             (false, Some(method), _) if method == "notifications/tasks" => "TaskStatusNotification".into(),

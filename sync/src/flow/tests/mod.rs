@@ -3,6 +3,7 @@
 mod calls;
 mod eras;
 mod failures;
+mod input;
 mod listen;
 
 use alloc::string::String;
@@ -11,12 +12,13 @@ use alloc::vec::Vec;
 
 use leeward::border::FlightId;
 use leeward::dispatch::{Body, Forward};
+use leeward::mcp::input::{InputRequest, Inputs};
 use leeward::{Code, Ctx, Millis, Output};
 use serde_json::{Value, json};
 
 use super::{Upstream, forward};
 use crate::desk::Desk;
-use crate::exec::{Executor, Flow, Happening, Io, Outcome, Sent};
+use crate::exec::{Executor, Flow, Happening, Io, Outcome, Sent, TaskId};
 use crate::link::Link;
 use crate::testing::{Say, ScriptedHost, Seen};
 
@@ -30,6 +32,7 @@ struct Rig {
     flights: u64,
     outcomes: Vec<(FlightId, Outcome)>,
     relayed: Vec<String>,
+    asked: Vec<(FlightId, Vec<InputRequest>)>,
     versions: Vec<String>,
 }
 
@@ -54,18 +57,28 @@ impl Rig {
             flights: 0,
             outcomes: Vec::new(),
             relayed: Vec::new(),
+            asked: Vec::new(),
             versions: Vec::new(),
         }
     }
 
-    fn start(&mut self, trip: Forward) -> crate::exec::TaskId {
+    fn start(&mut self, trip: Forward) -> TaskId {
         let flow = forward(Arc::new(self.upstream.clone()), Arc::new(trip), Sent::default());
         self.start_flow(flow)
     }
 
-    fn start_flow(&mut self, flow: impl FnOnce(Io) -> Flow) -> crate::exec::TaskId {
+    fn start_flow(&mut self, flow: impl FnOnce(Io) -> Flow) -> TaskId {
         self.flights += 1;
         self.executor.start(FlightId(self.flights), Ctx::SHARED, flow)
+    }
+
+    /// The agent answers what it was last asked.
+    fn respond(&mut self, task: TaskId, body: impl Fn(&InputRequest) -> Body) {
+        let (_, requests) = self.asked.last().expect("the agent was asked");
+        let responses = requests
+            .iter()
+            .map(|request| (request.key.clone(), body(request)));
+        self.executor.inputs(task, responses.collect(), self.now);
     }
 
     /// Goes on without letting time pass.
@@ -75,6 +88,7 @@ impl Rig {
                 match happening {
                     Happening::Settled(flight, outcome) => self.outcomes.push((flight, outcome)),
                     Happening::Relay(_, notification) => self.relayed.push(notification),
+                    Happening::Input(flight, requests) => self.asked.push((flight, requests)),
                     Happening::Lost(_) => self.relayed.push("lost".into()),
                 }
             }
@@ -124,6 +138,8 @@ fn read() -> Forward {
         capabilities: r#"{"sampling":{}}"#.into(),
         progress: false,
         headers: Vec::new(),
+        inputs: Inputs::NONE,
+        session_era: false,
         write: false,
     }
 }

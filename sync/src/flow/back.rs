@@ -1,0 +1,121 @@
+//! The way back to a session-era authority while one of its streams is read: its own requests are answered
+//! (2025-11-25, Transports, Sending Messages to the Server), and a stream that broke off is resumed where it was
+//! (the same, Resumability and Redelivery). Nothing is sent twice by that, so it is done for writes too.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use leeward::Millis;
+use leeward::border::HttpRequest;
+use leeward::dispatch::{Body as Outcome, InputResponses};
+use leeward::mcp::input::{InputRequest, Inputs};
+
+use super::http::{Kind, find, notify};
+use super::message;
+use crate::exec::{Body, Io};
+use crate::limits::{RESUME_AFTER, RESUME_MOST};
+use crate::trouble::Trouble;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Back {
+    url: String,
+    /// Those of the request whose stream it is: credential, session, version.
+    headers: Vec<(String, String)>,
+    inputs: Inputs,
+}
+
+/// A request of the authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Raw.
+    pub(super) id: String,
+    pub(super) method: String,
+    /// Raw; empty if there are none.
+    pub(super) params: String,
+}
+
+impl Back {
+    pub(super) fn new(request: &HttpRequest, inputs: Inputs) -> Self {
+        Self {
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            inputs,
+        }
+    }
+
+    /// Answers requests that came together: `ping` at once, what the agent declared by asking it, all else as a
+    /// client does that cannot do it.
+    pub(super) async fn answer(&self, io: &mut Io, asked: Vec<Asked>) -> Result<(), Trouble> {
+        let mut requests = Vec::new();
+        let mut waiting = Vec::new();
+        for Asked { id, method, params } in asked {
+            if method == "ping" {
+                self.respond(io, &id, &Outcome::Result("{}".into())).await?;
+            } else if self.inputs.allow(&method, &params) {
+                let key = alloc::format!("{}", io.next_id());
+                waiting.push((key.clone(), id));
+                requests.push(InputRequest { key, method, params });
+            } else {
+                let none = r#"{"code":-32601,"message":"the client declared no capability for this"}"#;
+                self.respond(io, &id, &Outcome::Error(none.into())).await?;
+            }
+        }
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let responses: InputResponses = io.input(requests).await.unwrap_or_default();
+        for (key, id) in waiting {
+            let found = responses.iter().find(|(of, _)| *of == key);
+            let late =
+                || Outcome::Error(r#"{"code":-32603,"message":"the client did not answer in time"}"#.into());
+            let body = found.map_or_else(late, |(_, body)| body.clone());
+            self.respond(io, &id, &body).await?;
+        }
+        Ok(())
+    }
+
+    async fn respond(&self, io: &mut Io, id: &str, body: &Outcome) -> Result<(), Trouble> {
+        let request = HttpRequest {
+            method: "POST",
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body: message::response(id, body),
+        };
+        notify(io, request).await.map_err(Trouble::beside)
+    }
+
+    /// Asks once, after a pause, for the rest of a stream after the event `last`. `Ok(None)`: another time perhaps.
+    /// `retry`: the pause that the authority asked for.
+    pub(super) async fn resume(
+        &self,
+        io: &mut Io,
+        last: &str,
+        retry: Option<Millis>,
+    ) -> Result<Option<Body>, Refused> {
+        io.timer(retry.unwrap_or(RESUME_AFTER).min(RESUME_MOST)).await;
+        let mut headers = Vec::from([
+            ("accept".into(), "text/event-stream".into()),
+            ("last-event-id".into(), last.into()),
+        ]);
+        let kept = |(name, _): &&(String, String)| !matches!(&**name, "accept" | "content-type");
+        headers.extend(self.headers.iter().filter(kept).cloned());
+        let request = HttpRequest {
+            method: "GET",
+            url: self.url.clone(),
+            headers,
+            body: Vec::new(),
+        };
+        let Ok(answer) = io.fetch(request, None).await else {
+            return Ok(None);
+        };
+        match (answer.status, Kind::of(find(&answer.headers, "content-type"))) {
+            (200, Kind::Events) => Ok(Some(answer.body)),
+            (429 | 500.., _) => Ok(None),
+            _ => Err(Refused),
+        }
+    }
+}
+
+/// The authority keeps nothing of a stream.
+pub(super) struct Refused;
