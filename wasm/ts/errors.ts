@@ -30,6 +30,7 @@ export type ErrorCode =
   | "authority_timeout"
   | "authority_invalid"
   | "authority_auth_required"
+  | "input_required"
   | "unknown_outcome"
   | "closed"
   | "internal"

@@ -3,6 +3,7 @@
 //! `owners` is about contexts, `inputs` about everything else. What a request means is tested where it is
 //! decided, in the core; two-party behaviour in `tests/`.
 
+mod bridge;
 mod guards;
 mod inputs;
 mod owners;
