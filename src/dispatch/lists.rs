@@ -81,7 +81,7 @@ fn own_capabilities(local: &Local) -> String {
     format!(r#""capabilities":{{{out}}}"#)
 }
 
-/// A capability without what needs a subscription: the session era's streams are not carried.
+/// A capability without what needs a subscription, for an agent that can have none.
 pub(super) fn unheard<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     if !matches!(name, "tools" | "resources" | "prompts") {
         return value.into();
@@ -95,8 +95,7 @@ pub(super) fn unheard<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     format!("{{{kept}}}").into()
 }
 
-/// The `capabilities` member: the authority's, without what its era cannot tell a replica of, and without
-/// extensions that are not passed on.
+/// The `capabilities` member: the authority's, without extensions that are not passed on.
 fn capabilities(theirs: &Members<'_>, modern: bool, local: &Local) -> String {
     let mut out = String::new();
     for (name, value) in theirs.iter() {
@@ -105,10 +104,8 @@ fn capabilities(theirs: &Members<'_>, modern: bool, local: &Local) -> String {
                 Some(tasks) if modern => format!(r#"{{"{TASKS}":{tasks}}}"#).into(),
                 _ => continue,
             }
-        } else if modern {
-            value.into()
         } else {
-            unheard(name, value)
+            Cow::Borrowed(value)
         };
         push_member(&mut out, name, &value);
     }

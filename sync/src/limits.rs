@@ -11,7 +11,7 @@ pub(crate) const MAX_REFUSAL_BYTES: usize = 4 << 10;
 /// Longest piece of foreign text in a log line.
 pub(crate) const MAX_DETAIL_BYTES: usize = 256;
 /// JSON-RPC ids set aside for one start of a trip. A trip sends fewer messages: each of at most
-/// [`leeward::limits::MAX_PAGES`] pages and a dozen others, twice.
+/// [`leeward::limits::MAX_PAGES`] pages and a dozen others, twice. What sends more sets more aside.
 pub(crate) const IDS_PER_TRIP: u64 = 256;
 /// How long it is believed that an authority speaks only the session-era protocol.
 pub(crate) const LEGACY_VERDICT_AGE: Millis = Millis(24 * 60 * 60 * 1000);
@@ -23,6 +23,8 @@ pub(crate) const MAX_RESUMES: usize = 4;
 pub(crate) const RESUME_AFTER: Millis = Millis(1000);
 /// Longest pause that it may name.
 pub(crate) const RESUME_MOST: Millis = Millis(30_000);
+/// How long the end of a session is waited for whose stream broke.
+pub(crate) const FAREWELL: Millis = Millis(1000);
 /// Longest pause before a subscription's stream is first opened again; the bound doubles with each failure.
 pub(crate) const RECONNECT_FIRST: Millis = Millis(1000);
 /// Longest pause of all.

@@ -149,7 +149,13 @@ impl Trouble {
         }
     }
 
-    /// A subscription, or what is about a task, toward the session era.
+    /// A subscription toward a session-era authority without streams of its own.
+    pub(crate) fn silent() -> Self {
+        let message = "the authority's session has no stream that would tell what changes";
+        Self::new(Code::MethodNotFound, message, "")
+    }
+
+    /// What is about a task, toward the session era.
     pub(crate) fn unheard() -> Self {
         let message = "the authority speaks a session-era revision, which does not know this method";
         Self::new(Code::MethodNotFound, message, "")

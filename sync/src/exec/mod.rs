@@ -30,7 +30,7 @@ use leeward::{Ctx, Input, Millis, OpId, Output};
 
 use self::bell::Ready;
 use self::io::{Ask, Question};
-pub(crate) use self::io::{Body, Got, Io, Pending, Sent};
+pub(crate) use self::io::{Body, Got, Io, Pending, Response, Sent};
 use self::ops::{Op, Ops, State};
 use crate::desk::Desk;
 use crate::link::{Key, Link};

@@ -5,14 +5,14 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use leeward::Millis;
 use leeward::border::HttpRequest;
 use leeward::dispatch::{Body as Outcome, InputResponses};
 use leeward::mcp::input::{InputRequest, Inputs};
+use leeward::{Failure, Millis};
 
 use super::http::{Kind, find, notify};
 use super::message;
-use crate::exec::{Body, Io};
+use crate::exec::{Body, Io, Response};
 use crate::limits::{RESUME_AFTER, RESUME_MOST};
 use crate::trouble::Trouble;
 
@@ -94,10 +94,22 @@ impl Back {
         retry: Option<Millis>,
     ) -> Result<Option<Body>, Refused> {
         io.timer(retry.unwrap_or(RESUME_AFTER).min(RESUME_MOST)).await;
-        let mut headers = Vec::from([
-            ("accept".into(), "text/event-stream".into()),
-            ("last-event-id".into(), last.into()),
-        ]);
+        let Ok(answer) = self.get(io, Some(last)).await else {
+            return Ok(None);
+        };
+        match (answer.status, Kind::of(find(&answer.headers, "content-type"))) {
+            (200, Kind::Events) => Ok(Some(answer.body)),
+            (429 | 500.., _) => Ok(None),
+            _ => Err(Refused),
+        }
+    }
+
+    /// Opens the stream of the session, or what is left of one after the event `last`.
+    pub(super) async fn get(&self, io: &mut Io, last: Option<&str>) -> Result<Response, Failure> {
+        let mut headers = Vec::from([("accept".into(), "text/event-stream".into())]);
+        if let Some(last) = last {
+            headers.push(("last-event-id".into(), last.into()));
+        }
         let kept = |(name, _): &&(String, String)| !matches!(&**name, "accept" | "content-type");
         headers.extend(self.headers.iter().filter(kept).cloned());
         let request = HttpRequest {
@@ -106,14 +118,7 @@ impl Back {
             headers,
             body: Vec::new(),
         };
-        let Ok(answer) = io.fetch(request, None).await else {
-            return Ok(None);
-        };
-        match (answer.status, Kind::of(find(&answer.headers, "content-type"))) {
-            (200, Kind::Events) => Ok(Some(answer.body)),
-            (429 | 500.., _) => Ok(None),
-            _ => Err(Refused),
-        }
+        io.fetch(request, None).await
     }
 }
 

@@ -110,10 +110,12 @@ impl Trip<'_> {
             }
             let (outcome, wrong_era) = match era {
                 Era::Modern => self.modern().await,
+                Era::Legacy if self.open.is_some() => match self.follow().await {
+                    Ok(answer) => (Ok(answer), WrongEra::No),
+                    Err(failed) => failed.into(),
+                },
                 // The session era had methods of these names, and other tasks.
-                Era::Legacy if self.open.is_some() || self.forward.method.starts_with("tasks/") => {
-                    return Err(Trouble::unheard());
-                }
+                Era::Legacy if self.forward.method.starts_with("tasks/") => return Err(Trouble::unheard()),
                 Era::Legacy => self.legacy().await,
             };
             if wrong_era != WrongEra::No {
@@ -229,16 +231,7 @@ impl Trip<'_> {
         loop {
             let (session, number) = match session::obtain(self).await {
                 Ok(session) => session,
-                Err(failed) => {
-                    return (
-                        Err(failed.trouble),
-                        if failed.refused {
-                            WrongEra::Refused
-                        } else {
-                            WrongEra::No
-                        },
-                    );
-                }
+                Err(failed) => return failed.into(),
             };
             if self.forward.method == "server/discover" {
                 let body = Body::Result(session.discover.clone());
@@ -327,4 +320,15 @@ enum WrongEra {
     Doubt,
     /// Yes, and the request had no effect.
     Refused,
+}
+
+impl From<session::Failed> for (Result<Answer, Trouble>, WrongEra) {
+    fn from(failed: session::Failed) -> Self {
+        let wrong_era = if failed.refused {
+            WrongEra::Refused
+        } else {
+            WrongEra::No
+        };
+        (Err(failed.trouble), wrong_era)
+    }
 }

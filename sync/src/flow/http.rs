@@ -211,7 +211,7 @@ async fn json(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<me
     found.ok_or_else(|| Trouble::invalid("the authority did not answer the request", ""))
 }
 
-async fn events(
+pub(super) async fn events(
     io: &mut Io,
     mut body: Body,
     id: u64,

@@ -1,6 +1,7 @@
 //! The flows: what a replica says to its authority, step by step, as `async fn`s over [`crate::exec::Io`].
 //!
-//! [`call`] is a whole trip, [`listen`] what makes it a subscription; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
+//! [`call`] is a whole trip, [`listen`] what makes it a subscription, [`follow`] one
+//! within a session; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
 //! handshake; [`bridge`] asks
 //! agents of another era what the authority wants to know; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
 //! [`http`] is one exchange, [`mod@back`] what is done beside it, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
@@ -10,6 +11,7 @@ mod back;
 mod bridge;
 mod call;
 mod era;
+mod follow;
 mod http;
 mod learn;
 mod listen;

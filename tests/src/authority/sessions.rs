@@ -17,6 +17,8 @@ pub struct Sessions {
     pub alive: BTreeSet<String>,
     /// How many there ever were.
     pub begun: usize,
+    /// They have streams of their own.
+    pub streams: bool,
 }
 
 impl Sessions {
@@ -26,6 +28,7 @@ impl Sessions {
             version,
             alive: BTreeSet::new(),
             begun: 0,
+            streams: true,
         }
     }
 }
@@ -46,7 +49,7 @@ impl Authority {
             sessions.alive.insert(session.clone());
             let result = json!({
                 "protocolVersion": sessions.version,
-                "capabilities": {"tools": {"listChanged": true}, "resources": {}, "prompts": {}, "completions": {}},
+                "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true}, "prompts": {}, "completions": {}},
                 "serverInfo": {"name": "scripted", "version": "1.0.0"},
                 "instructions": "ask",
             });
@@ -71,8 +74,13 @@ impl Authority {
         }
     }
 
-    /// What is left of a stream that broke off after the event `resume`: the answer to the last request.
-    fn rest(&self, seen: &Seen) -> Plan {
+    /// A session's own stream; or what is left of one that broke off after the event `resume`: the answer to the last
+    /// request.
+    fn rest(&mut self, seen: &Seen) -> Plan {
+        let streams = self.sessions.as_ref().is_some_and(|sessions| sessions.streams);
+        if streams && seen.header("last-event-id").is_none() {
+            return self.stream(seen);
+        }
         let last = self
             .script
             .log
@@ -86,6 +94,14 @@ impl Authority {
 
     pub(super) fn answer_in_session(&self, seen: &Seen) -> Plan {
         match &*seen.rpc {
+            "resources/subscribe"
+                if self
+                    .resources
+                    .iter()
+                    .any(|known| known["uri"] == seen.params["uri"]) =>
+            {
+                primed(Plan::result(&seen.id, "{}"))
+            }
             "ping" => primed(Plan::result(&seen.id, "{}")),
             _ => primed(self.answer(seen, false)),
         }

@@ -13,7 +13,7 @@ pub const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 /// One subscription's stream.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    /// The JSON-RPC id of its request.
+    /// The JSON-RPC id of its request; null for a session's own.
     id: Value,
     fed: VecDeque<Vec<u8>>,
     end: Option<End>,
@@ -48,6 +48,19 @@ impl Authority {
             "notifications/subscriptions/acknowledged",
             json!({"notifications": honoured}),
         );
+        self.hold(stream)
+    }
+
+    /// A session's own stream, which only tells.
+    pub(super) fn stream(&mut self, seen: &Seen) -> Plan {
+        let id = seen.id.clone();
+        self.hold(Stream {
+            id,
+            ..Stream::default()
+        })
+    }
+
+    fn hold(&mut self, stream: Stream) -> Plan {
         self.streams.push(stream);
         Plan::Respond {
             status: 200,
@@ -76,7 +89,9 @@ impl Authority {
 
 impl Stream {
     fn tell(&mut self, method: &str, mut params: Value) {
-        params["_meta"][SUBSCRIPTION] = self.id.clone();
+        if !self.id.is_null() {
+            params["_meta"][SUBSCRIPTION] = self.id.clone();
+        }
         self.say(&json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string());
     }
 

@@ -58,7 +58,7 @@ cases! {
             let result = answer.result();
             assert_eq!(
                 result["capabilities"],
-                json!({"tools": {}, "resources": {}, "prompts": {}, "completions": {}})
+                json!({"tools": {"listChanged": true}, "resources": {"subscribe": true}, "prompts": {}, "completions": {}})
             );
             assert_eq!(result["instructions"], "ask");
             assert_eq!(

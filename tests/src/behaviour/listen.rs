@@ -189,12 +189,59 @@ cases! {
         run.heard(pending, 1);
     }
 
-    fn the_session_era_has_no_subscriptions(host) {
+    fn a_session_era_authority_tells_on_a_stream_of_a_session(host) {
+        let mut run = Run::open(host, Setup::tools(GET).authority(Authority::legacy(LEGACY)));
+        run.miss(&Message::call("get_user", "{}"));
+        let asked = r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["crm://tickets/1","crm://none"]}"#;
+        let pending = run.listens("71", asked);
+        let agreed = json!({"toolsListChanged": true, "resourceSubscriptions": [ONE]});
+        assert_eq!(run.heard(pending, 1)[0]["params"]["notifications"], agreed);
+        run.hit(&Message::call("get_user", "{}"));
+        run.authority().tell(PROMPTS_CHANGED, &json!({}));
+        run.authority().tell(UPDATED, &json!({"uri": ONE}));
+        run.authority().tell(TOOLS_CHANGED, &json!({}));
+        let heard = run.heard(pending, 3);
+        let methods: Vec<&Value> = heard.iter().map(|message| &message["method"]).collect();
+        assert_eq!(methods, [ACKNOWLEDGED, UPDATED, TOOLS_CHANGED]);
+        assert!(heard.iter().all(|message| *tag(message) == json!(71)), "{heard:?}");
+        run.miss(&Message::call("get_user", "{}"));
+        let log = run.authority().log();
+        let get = log.iter().find(|seen| seen.http == "GET").expect("a stream");
+        let calls = log.iter().rfind(|seen| seen.rpc == "tools/call").expect("a call");
+        assert_ne!(get.header("mcp-session-id"), calls.header("mcp-session-id"), "a session of its own");
+        assert_eq!(run.trips("resources/subscribe"), 2);
+        assert_eq!(run.trips("subscriptions/listen"), 0);
+    }
+
+    fn a_sessions_stream_that_breaks_is_opened_again_in_another(host) {
+        let clock = host.has(Need::Clock);
+        let mut run = Run::open(host, patient(Setup::tools(GET).authority(Authority::legacy(LEGACY))));
+        let pending = run.listens("71", TOOLS);
+        let begun = run.trips("initialize");
+        run.authority().break_streams();
+        while clock && run.trips("initialize") == begun {
+            run.target.advance(10);
+        }
+        run.authority().wait_for("initialize", begun + 1);
+        assert_eq!(run.heard(pending, 2)[1]["method"], TOOLS_CHANGED, "it may have missed some");
+        run.authority().tell(TOOLS_CHANGED, &json!({}));
+        run.heard(pending, 3);
+        let log = run.authority().log();
+        let deleted: Vec<_> = log.iter().filter(|seen| seen.http == "DELETE").collect();
+        let first = log.iter().find(|seen| seen.http == "GET").expect("a stream");
+        assert_eq!(deleted.len(), 1);
+        assert_eq!(deleted[0].header("mcp-session-id"), first.header("mcp-session-id"));
+    }
+
+    fn a_session_without_a_stream_cannot_tell(host) {
         let mut run = Run::open(host, Setup::new().authority(Authority::legacy(LEGACY)));
+        run.authority().change(|authority| {
+            if let Some(sessions) = &mut authority.sessions {
+                sessions.streams = false;
+            }
+        });
         run.ask(&listen("1", TOOLS)).fails(Code::MethodNotFound);
-        let capabilities = &run.ask(&Message::bare("server/discover")).result()["capabilities"].clone();
-        assert!(capabilities["tools"].get("listChanged").is_none(), "{capabilities}");
-        assert!(capabilities["resources"].get("subscribe").is_none(), "{capabilities}");
+        run.goes_on_live();
     }
 
     fn is_advertised_as_the_authority_advertises_it(host) {

@@ -1,5 +1,8 @@
 //! Subscriptions: their stream is opened, followed, and opened again.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::ToString as _;
+
 use super::*;
 use crate::limits::{RECONNECT_FIRST, RECONNECT_MOST, STEADY};
 use crate::testing::End;
@@ -115,9 +118,6 @@ fn what_keeps_the_first_stream_from_opening_is_the_answer() {
     }
     let mut rig = Rig::new(modern(|seen| seen.refusal(404, -32601)));
     assert_eq!(error_of(rig.call(listen())), -32601);
-    let mut rig = Rig::new(legacy(|_| panic!("nothing is asked for within a session")));
-    let error = rig.call(listen()).unwrap_err().error;
-    assert!(error.code == Code::MethodNotFound && error.message.contains("session"));
 }
 
 #[test]
@@ -254,4 +254,165 @@ fn without_an_authority_it_is_acknowledged_here() {
     rig.run();
     assert_eq!(rig.heard(), ["acknowledged"]);
     assert!(rig.outcomes.is_empty());
+}
+
+/// A session-era authority that offers everything; its streams one after the other, the last again and again.
+fn told_by<const N: usize>(streams: [fn(&Seen) -> Say; N]) -> impl FnMut(&Seen) -> Say + Send + 'static {
+    let (mut nth, mut sessions) = (0, 0);
+    move |seen| match &*seen.method {
+        "server/discover" => Say::empty(404),
+        "initialize" => {
+            sessions += 1;
+            let capabilities = json!({"tools": {"listChanged": true}, "prompts": {"listChanged": false}, "resources": {"subscribe": true}});
+            seen.result(json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": {"name": "x"}}))
+                .with("mcp-session-id", &alloc::format!("s{sessions}"))
+        }
+        "notifications/initialized" => Say::empty(202),
+        "resources/subscribe" if seen.params["uri"] == "a:no" => seen.refusal(200, -32002),
+        "resources/subscribe" => seen.result(json!({})),
+        "GET" => {
+            let stream = streams[nth.min(streams.len() - 1)];
+            nth += 1;
+            stream(seen)
+        }
+        "DELETE" => Say::empty(405),
+        other => panic!("{other}"),
+    }
+}
+
+fn follow(filter: &str) -> Forward {
+    Forward {
+        params: alloc::format!(r#""notifications":{filter}"#),
+        ..listen()
+    }
+}
+
+#[test]
+fn within_a_session_it_is_acknowledged_here_with_what_can_be_told() {
+    let mut rig = Rig::new(told_by([|_: &Seen| Say::events(&[told(CHANGED)], End::Hangs)]));
+    let asked = r#"{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true,"resourceSubscriptions":["a:no","a:1","a:\u0032"]}"#;
+    rig.start(follow(asked));
+    rig.pump();
+    let acknowledged: Value = serde_json::from_str(&rig.relayed[0]).unwrap();
+    let honoured = json!({"toolsListChanged": true, "resourceSubscriptions": ["a:1", "a:2"]});
+    assert_eq!(acknowledged["params"]["notifications"], honoured);
+    assert_eq!(rig.heard(), ["acknowledged", "list_changed"]);
+    while rig.executor.timeout(Ctx::SHARED).is_some() {
+        rig.wait();
+    }
+    assert!(rig.now >= TIMEOUT && rig.outcomes.is_empty());
+    let get = rig.host.seen.iter().find(|seen| seen.method == "GET").unwrap();
+    assert_eq!(
+        (get.header("mcp-session-id"), get.header("accept")),
+        (Some("s2"), Some("text/event-stream"))
+    );
+    assert!(get.header("last-event-id").is_none());
+}
+
+#[test]
+fn a_sessions_stream_is_resumed_and_loses_nothing() {
+    let mut rig = Rig::new(told_by([
+        |_: &Seen| Say::events_from("id: e\nretry: 10\n", &[told(CHANGED)], End::Whole),
+        |seen: &Seen| {
+            assert_eq!(seen.header("last-event-id"), Some("e"));
+            Say::events_from("id: f\n", &[told(CHANGED)], End::Hangs)
+        },
+    ]));
+    rig.start(follow(r#"{"toolsListChanged":true}"#));
+    rig.pump();
+    rig.wait();
+    assert_eq!(rig.heard(), ["acknowledged", "list_changed", "list_changed"]);
+    assert_eq!(
+        rig.host
+            .methods()
+            .iter()
+            .filter(|method| **method == "initialize")
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_session_whose_stream_is_lost_is_ended_and_another_begun() {
+    let mut rig = Rig::new(told_by([
+        |_: &Seen| Say::events_from("", &[], End::Broken),
+        |_: &Seen| Say::lost(true),
+        |_: &Seen| Say::events_from("", &[], End::Hangs),
+    ]));
+    rig.start(follow(r#"{"toolsListChanged":true}"#));
+    rig.pump();
+    for _ in 0..20 {
+        if rig.executor.timeout(Ctx::SHARED).is_some() {
+            rig.wait();
+        }
+    }
+    assert_eq!(rig.heard(), ["acknowledged", "lost", "lost", "acknowledged"]);
+    let sessions = |method: &str| -> Vec<_> {
+        let seen = rig.host.seen.iter().filter(|seen| seen.method == method);
+        seen.map(|seen| seen.header("mcp-session-id").unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(sessions("GET"), ["s2", "s3", "s4"]);
+    assert_eq!(sessions("DELETE"), ["s2", "s3"]);
+    let ids: Vec<&Value> = rig
+        .host
+        .seen
+        .iter()
+        .map(|seen| &seen.id)
+        .filter(|id| !id.is_null())
+        .collect();
+    assert!(
+        ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id)),
+        "{ids:?}"
+    );
+}
+
+#[test]
+fn an_authority_that_never_says_goodbye_keeps_nobody() {
+    let mut deleted = false;
+    let mut streams = told_by([|_: &Seen| Say::events_from("", &[], End::Broken)]);
+    let mut rig = Rig::new(move |seen: &Seen| {
+        if seen.method == "DELETE" {
+            assert!(!core::mem::replace(&mut deleted, true), "enough");
+            return Say::never();
+        }
+        if deleted { Say::empty(401) } else { streams(seen) }
+    });
+    assert_eq!(
+        rig.code(follow(r#"{"toolsListChanged":true}"#)),
+        Code::AuthorityAuthRequired
+    );
+    assert!(rig.now <= RECONNECT_FIRST + crate::limits::FAREWELL + STEADY);
+}
+
+#[test]
+fn more_resources_than_ids_are_subscribed_to_with_ids_of_their_own() {
+    let uris: Vec<_> = (0..leeward::limits::MAX_SUBSCRIBED)
+        .map(|n| alloc::format!("a:{n}"))
+        .collect();
+    let mut rig = Rig::new(told_by([|_: &Seen| Say::events_from("", &[], End::Hangs)]));
+    rig.start(follow(&json!({"resourceSubscriptions": uris}).to_string()));
+    rig.pump();
+    assert_eq!(rig.heard(), ["acknowledged"]);
+    let mut ids: Vec<u64> = rig.host.seen.iter().filter_map(|seen| seen.id.as_u64()).collect();
+    let sent = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), sent > leeward::limits::MAX_SUBSCRIBED), (sent, true));
+}
+
+#[test]
+fn a_session_without_a_stream_is_a_clear_error() {
+    let refusals: [(fn(&Seen) -> Say, Code); 5] = [
+        (|_| Say::empty(405), Code::MethodNotFound),
+        (|_| Say::empty(404), Code::MethodNotFound),
+        (|_| Say::json(200, json!({})), Code::MethodNotFound),
+        (|_| Say::empty(401), Code::AuthorityAuthRequired),
+        (|_| Say::empty(503), Code::AuthorityUnreachable),
+    ];
+    for (refusal, code) in refusals {
+        let mut rig = Rig::new(told_by([refusal]));
+        assert_eq!(rig.code(follow(r#"{"toolsListChanged":true}"#)), code);
+        assert!(rig.heard().is_empty());
+    }
 }
