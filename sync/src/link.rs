@@ -10,6 +10,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU32;
 
 use futures::channel::oneshot;
 use leeward::Millis;
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) credential: Option<String>,
     /// What `server/discover` would have said: a raw `DiscoverResult`.
     pub(crate) discover: String,
+    /// The least severe log level that the authority was told of, counted from 1; 0 before.
+    pub(crate) level: AtomicU32,
 }
 
 /// A thing to know.
@@ -355,6 +358,7 @@ mod tests {
                 version: "2025-11-25",
                 credential: None,
                 discover: String::new(),
+                level: AtomicU32::new(0),
             })
         };
         let mut link = Link::new(2);

@@ -237,6 +237,7 @@ impl Trip<'_> {
                 let body = Body::Result(session.discover.clone());
                 return (Ok(self.answer(body, Vec::new())), WrongEra::No);
             }
+            session::set_level(self, &session).await;
             let Forward { method, params, .. } = self.forward;
             let meta = message::legacy_meta(self.forward, self.progress());
             let url = self.upstream.url.as_deref().unwrap_or_default();

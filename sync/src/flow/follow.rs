@@ -99,11 +99,8 @@ impl Trip<'_> {
         let params = format!("{{{}}}", self.forward.params);
         let asked = Members::parse(&params).and_then(|params| Members::parse(params.raw("notifications")?));
         let asked = asked.unwrap_or_default();
-        let discovered = Members::parse(&session.discover).unwrap_or_default();
         let offers = |capability: &str, flag: &str| {
-            let all = discovered.raw("capabilities").and_then(Members::parse);
-            let offered = all.and_then(|all| Members::parse(all.raw(capability)?));
-            offered.is_some_and(|offered| offered.raw(flag) == Some("true"))
+            session::offer(session, capability).is_some_and(|offer| offer.raw(flag) == Some("true"))
         };
         let mut honoured = String::new();
         for (member, capability) in LISTS {
@@ -117,7 +114,7 @@ impl Trip<'_> {
             .unwrap_or_default();
         let mut told = String::new();
         for (nth, uri) in wanted.into_iter().take(MAX_SUBSCRIBED).enumerate() {
-            if nth as u64 % (IDS_PER_TRIP / 4) == 0 {
+            if (nth as u64).is_multiple_of(IDS_PER_TRIP / 4) {
                 self.io.renumber().await;
             }
             if self.subscribe(session, uri).await? {
@@ -146,7 +143,7 @@ impl Trip<'_> {
     }
 
     /// Of what is said beside the request itself, within a session.
-    fn rules(&self, relay: bool) -> Rules {
+    pub(super) fn rules(&self, relay: bool) -> Rules {
         Rules {
             max_bytes: self.upstream.max_bytes,
             relay,

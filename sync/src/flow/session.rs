@@ -5,9 +5,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use leeward::dispatch::{Body, Forward};
 use leeward::json::{Members, is_object, push_string};
+use leeward::mcp::meta::LogLevel;
 use leeward::mcp::names;
 
 use super::Trip;
@@ -168,6 +170,7 @@ fn read(received: &Received, credential: Option<String>) -> Result<Session, Fail
         version,
         credential,
         discover: discover(version, &members),
+        level: AtomicU32::new(0),
     })
 }
 
@@ -190,6 +193,36 @@ fn discover(version: &str, members: &Members<'_>) -> String {
     }
     out.push('}');
     out
+}
+
+/// Whether a session's authority offers a capability: its raw object, if it is one.
+pub(super) fn offer<'a>(session: &'a Session, capability: &str) -> Option<Members<'a>> {
+    let discovered = Members::parse(&session.discover)?;
+    let all = discovered.raw("capabilities").and_then(Members::parse)?;
+    all.raw(capability).and_then(Members::parse)
+}
+
+/// Tells the authority which log messages somebody wants: once per session, and again where more are wanted
+/// (2025-11-25, Logging). What it answers changes nothing.
+pub(super) async fn set_level(trip: &mut Trip<'_>, session: &Session) {
+    let meta = alloc::format!("{{{}}}", trip.forward.meta);
+    let name = Members::parse(&meta).and_then(|meta| meta.string(names::META_LOG_LEVEL));
+    let Some(level) = name.and_then(|name| LogLevel::parse(&name)) else {
+        return;
+    };
+    let wanted = level as u32 + 1;
+    let told = session.level.load(Ordering::Relaxed);
+    if told != 0 && told <= wanted || offer(session, "logging").is_none() {
+        return;
+    }
+    session.level.store(wanted, Ordering::Relaxed);
+    let url = trip.upstream.url.as_deref().unwrap_or_default();
+    let params = alloc::format!(r#""level":"{}""#, level.name());
+    let build = |id, token: Option<&str>| {
+        let body = message::request(id, "logging/setLevel", &params, "");
+        post(url, token, headers(session), body)
+    };
+    let _ = trip.read(trip.rules(false), build).await;
 }
 
 /// The headers of a request within a session.
@@ -275,6 +308,7 @@ mod tests {
             version: VERSIONS[0],
             credential: None,
             discover: String::new(),
+            level: AtomicU32::new(0),
         };
         let error = |text: &str| Body::Error(alloc::format!(r#"{{"code":-32000,"message":"{text}"}}"#));
         assert!(is_gone(&with(Some("s")), &Ok(received(404, error("x")))));

@@ -145,6 +145,8 @@ fn stem(method: &str) -> Option<&'static str> {
         "prompts/list" => "ListPrompts",
         "prompts/get" => "GetPrompt",
         "completion/complete" => "Complete",
+        "resources/subscribe" => "Subscribe",
+        "logging/setLevel" => "SetLevel",
         "subscriptions/listen" => "SubscriptionsListen",
         "tasks/get" => "GetTask",
         "tasks/update" => "UpdateTask",

@@ -201,3 +201,41 @@ fn calls_local_tools_and_judges_their_answers() {
         Err(Code::Internal)
     );
 }
+
+#[test]
+fn a_session_is_told_once_which_log_messages_are_wanted() {
+    let at = |level: &str| Forward {
+        meta: alloc::format!(r#""io.modelcontextprotocol/logLevel":"{level}""#),
+        ..read()
+    };
+    for (logs, told) in [(true, &["warning", "debug"][..]), (false, &[])] {
+        let mut rig = Rig::new(move |seen: &Seen| match &*seen.method {
+            "server/discover" => Say::empty(404),
+            "initialize" => {
+                let capabilities = if logs { json!({"logging": {}}) } else { json!({}) };
+                seen.result(
+                    json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": {}}),
+                )
+                .with("mcp-session-id", "s")
+            }
+            "notifications/initialized" => Say::empty(202),
+            "logging/setLevel" => seen.refusal(200, -32603),
+            _ => seen.result(json!({"contents": []})),
+        });
+        for level in ["warning", "error", "warning", "debug", "info"] {
+            rig.call(at(level)).unwrap();
+        }
+        rig.call(Forward {
+            meta: String::new(),
+            ..read()
+        })
+        .unwrap();
+        let seen = rig
+            .host
+            .seen
+            .iter()
+            .filter(|seen| seen.method == "logging/setLevel");
+        let levels: Vec<_> = seen.map(|seen| seen.params["level"].as_str().unwrap()).collect();
+        assert_eq!(levels, told);
+    }
+}
