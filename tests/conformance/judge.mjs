@@ -80,7 +80,10 @@ function load(revision) {
   const definitions = schema.$defs;
   const names = Object.keys(definitions);
   const methodOf = (name) => definitions[name].properties?.method?.const;
-  const codeOf = (name) => definitions[name].properties?.error?.allOf?.find(({ properties }) => properties)?.properties.code.const;
+  const codeOf = (name) => {
+    const parts = definitions[name].properties?.error?.allOf ?? [];
+    return parts.find(({ properties }) => properties)?.properties.code.const;
+  };
   const errors = new Map(names.map((name) => [codeOf(name), name]).filter(([code]) => code !== undefined));
   return { ajv, definitions, names, methodOf, errors };
 }

@@ -37,8 +37,8 @@ const POLICY = [
 /**
  * Starts all of it for one revision.
  *
- * @returns `url` for the suite; `passes`, the names of the runs of a scenario; `recorders` of the borders, `trips` for those counted before the authority (undefined
- *   for `direct`), `logs` of the host, and `close`.
+ * @returns `url` for the suite; `passes`, the names of the runs of a scenario; `recorders` of the borders; `trips`, as
+ *   counted before the authority (undefined for `direct`); `logs` of the host; and `close`.
  */
 export async function openLane({ host, revision, authority: given, era }) {
   const closing = [];

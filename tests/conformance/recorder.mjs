@@ -26,16 +26,20 @@ export function createRecorder({ client, server, version: fallback, judgesClient
     for (const one of Array.isArray(message) ? message : [message]) {
       seen[from] += 1;
       const isRequest = one?.method !== undefined && one.id !== undefined;
-      const answered = toServer ? server : client;
-      const method = isRequest ? undefined : methods.get(JSON.stringify(one?.id)) ?? asked.get(keyOf(answered, one?.id));
+      const answered = keyOf(toServer ? server : client, one?.id);
+      const method = isRequest ? undefined : (methods.get(JSON.stringify(one?.id)) ?? asked.get(answered));
       if (isRequest) {
         if (toServer) methods.set(JSON.stringify(one.id), one.method);
         asked.set(keyOf(from, one.id), one.method);
       }
+      if (one?.method === undefined && one?.id !== undefined && method === undefined) {
+        if (!toServer || judgesClient) violate(from, "answers no request", JSON.stringify(one));
+      }
+      const kind = method === undefined ? (one?.method ?? "answer") : `answer to ${method}`;
       for (const fault of faults(one, { version, toServer, method })) {
         const key = JSON.stringify([one?.method, { ...one?.params, _meta: undefined }, fault]);
         if (toServer && !judgesClient) onPurpose.add(key);
-        else if (!toServer || !onPurpose.has(key)) violate(from, fault, `${version}, ${method ? `answer to ${method}` : one?.method ?? "answer"}: ${JSON.stringify(one)}`);
+        else if (!toServer || !onPurpose.has(key)) violate(from, fault, `${version}, ${kind}: ${JSON.stringify(one)}`);
       }
     }
   }

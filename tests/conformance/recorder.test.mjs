@@ -8,19 +8,29 @@ import { test } from "node:test";
 import { createRecorder } from "./recorder.mjs";
 import { openRelay } from "./relay.mjs";
 
-const META = { "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} };
+const META = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
 const request = (method, params = {}) => ({ jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: META } });
 const response = (result) => ({ jsonrpc: "2.0", id: 1, result });
 const call = request("tools/call", { name: "t" });
 const complete = response({ resultType: "complete", content: [] });
+const BORDER = {
+  client: "agent",
+  server: "replica",
+  version: "2026-07-28",
+  judgesClient: true,
+  onPurpose: new Set(),
+};
 const json = (message) => (res) => res.setHeader("content-type", "application/json").end(JSON.stringify(message));
 
 /** Sends `messages` one after another, each answered by `answer`; gives the recorder that stood between. */
-async function pass({ messages, answer, version = "2026-07-28", headers = {}, judgesClient = true, onPurpose = new Set() }) {
+async function pass({ messages, answer, headers = {}, ...border }) {
   const server = createServer((req, res) => req.resume().on("end", () => answer(res, req)));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const recorder = createRecorder({ client: "agent", server: "replica", version, judgesClient, onPurpose });
+  const recorder = createRecorder({ ...BORDER, ...border });
   const relay = await openRelay(`http://127.0.0.1:${server.address().port}/mcp`, { record: recorder.record });
   for (const message of messages) {
     const body = typeof message === "string" ? message : JSON.stringify(message);
@@ -53,7 +63,8 @@ test("what asks for input is held to no other result", async () => {
   const asking = { resultType: "input_required", inputRequests: { a: { method: "no/such" } } };
   const recorder = await pass({ messages: [call], answer: json(response(asking)) });
   assert.match(recorder.violations[0], /^replica -> agent: InputRequiredResult: \/inputRequests\/a/);
-  violates(await pass({ messages: [call], answer: json(response({ resultType: "input_required", requestState: "s" })) }));
+  const stateful = response({ resultType: "input_required", requestState: "s" });
+  violates(await pass({ messages: [call], answer: json(stateful) }));
 });
 
 test("a request is held to the definition of its method", async () => {
@@ -85,7 +96,8 @@ test("each revision has its own schema, said by the request or else by the borde
 
 test("events of a stream are messages, wherever the bytes are cut", async () => {
   const progress = { jsonrpc: "2.0", method: "notifications/progress", params: { progress: 1 } };
-  const stream = `id: 1\ndata:\n\n: still here\n\ndata: ${JSON.stringify(progress)}\r\n\r\ndata: ${JSON.stringify(complete)}\n\n`;
+  const [first, last] = [progress, complete].map((message) => JSON.stringify(message));
+  const stream = `id: 1\ndata:\n\n: still here\n\ndata: ${first}\r\n\r\ndata: ${last}\n\n`;
   const answer = async (res) => {
     res.setHeader("content-type", "text/event-stream");
     for (const byte of Buffer.from(stream)) res.write(Buffer.of(byte));
@@ -113,9 +125,15 @@ test("requests of a server are known again in another exchange, by session", asy
   assert.match(recorder.violations[0], /^agent -> replica: CreateMessageResult: \/ must have required property/);
 });
 
+test("an answer to nothing that was asked is a violation, also where the id is of another type", async () => {
+  const recorder = await pass({ messages: [call], answer: json({ ...complete, id: "1" }) });
+  violates(recorder, /^replica -> agent: answers no request/);
+});
+
 test("what is no JSON is a violation", async () => {
   const broken = (res) => res.setHeader("content-type", "application/json").end("{");
-  violates(await pass({ messages: ["{"], answer: broken }), /^agent -> replica: not JSON/, /^replica -> agent: not JSON/);
+  const recorder = await pass({ messages: ["{"], answer: broken });
+  violates(recorder, /^agent -> replica: not JSON/, /^replica -> agent: not JSON/);
 });
 
 test("what is wrong on purpose is held against nobody who only passes it on", async () => {
@@ -137,7 +155,7 @@ test("the relay adds its header and changes nothing else, chunked or not", async
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { record } = createRecorder({ client: "agent", server: "replica", version: "2026-07-28", judgesClient: true });
+  const { record } = createRecorder(BORDER);
   const relay = await openRelay(`http://127.0.0.1:${server.address().port}/mcp`, { token: "t", record });
   const text = JSON.stringify(call);
   const stream = new ReadableStream({

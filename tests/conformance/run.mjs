@@ -1,7 +1,8 @@
 // Runs the server scenarios of the official MCP conformance suite through the replica: a revision's requirement set and
 // what it reports beside, each scenario cold and then warm; and holds every message on both borders to the schema.
 //
-//   node run.mjs [--host worker|node|direct] [--spec REV] [--authority URL] [--era both|modern|legacy] [--scenarios a,b]
+//   node run.mjs [--host worker|node|direct] [--spec REV] [--authority URL] [--era both|modern|legacy]
+//                [--scenarios a,b]
 //
 // --host       where the replica runs; may be given more than once. `direct` asks the authority without one, once.
 //              The default is worker and node; they must have been built.
@@ -62,12 +63,13 @@ async function runLane(host, revision) {
 
   const required = known.filter((entry) => entry.required).length;
   const lane = await openLane({ host, revision, authority: options.authority, era: options.era });
-  printRow(`${label}: ${required} required, ${known.length - required} beside`, lane.passes, lane.trips ? lane.passes.map((pass) => `trips ${pass}`) : [], "");
+  const tripColumns = lane.trips ? lane.passes.map((pass) => `trips ${pass}`) : [];
+  printRow(`${label}: ${required} required, ${known.length - required} beside`, lane.passes, tripColumns, "");
   try {
     for (const { scenario, required } of known) {
       if (!(options.scenarios ?? [scenario]).includes(scenario)) continue;
       const runs = [];
-      // The passes of a scenario follow each other: some change the authority's lists, which makes what is stored stale.
+      // The passes of a scenario follow each other: some change the authority's lists, and that makes all stale.
       for (const pass of lane.passes) runs.push(await runPass(lane, scenario, revision, pass));
       const name = required ? scenario : `${scenario} (not scored)`;
       const verdict = judge(label, scenario, runs, listed);
