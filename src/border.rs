@@ -126,6 +126,14 @@ pub enum Output {
     Event(Event),
     /// A message for the agent that holds a ticket. No answer.
     Reply(Reply),
+    /// Keep a record of a session under a key, in place of the one before, so that `Replica::restore` of `leeward-sync`
+    /// finds it. No answer. Only of hosts that said that they have a store.
+    Save {
+        /// Visible ASCII, at most 64 bytes. It names the session, as `mcp-session-id` does: not for logs.
+        key: String,
+        /// Opaque; at most 100 KB. `None`: forget what is under this key.
+        record: Option<Vec<u8>>,
+    },
 }
 
 /// What happened.
@@ -292,6 +300,8 @@ pub enum Event {
         /// The host's or the authority's words, for logs only.
         detail: String,
     },
+    /// A stored session was not taken up again: its record is damaged, or there is no room for it.
+    SessionDropped,
     /// An authority's answer was good but could not be stored.
     NotStored {
         /// The MCP method.

@@ -98,6 +98,13 @@ pub enum Due {
     Reply(Ctx, Reply),
     /// Nobody answers any more what an agent was asked: the trip goes on with that.
     Answered(FlightId, InputResponses),
+    /// See [`Output::Save`](crate::Output::Save).
+    Save {
+        /// As there.
+        key: String,
+        /// As there.
+        record: Option<Vec<u8>>,
+    },
 }
 
 /// What an operator wants to know.

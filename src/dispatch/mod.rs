@@ -6,8 +6,8 @@
 //!
 //! In order: `request` validates, `serve` identifies, limits and looks up, `plan` asks the policy, `flights`
 //! joins trips, `settle` stores, `ask` brings the authority's questions to agents, `listen` keeps subscriptions,
-//! `session` answers what belongs to a session, `tasks` knows whose a task is, `lists` merges local items and reads
-//! annotations, `render` writes.
+//! `session` answers what belongs to a session, `streams` keeps those of sessions, `tasks` knows whose a task is,
+//! `lists` merges local items and reads annotations, `render` writes.
 
 use alloc::format;
 use alloc::string::String;
@@ -25,6 +25,7 @@ mod request;
 mod serve;
 mod session;
 mod settle;
+mod streams;
 mod tasks;
 mod trip;
 

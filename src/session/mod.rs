@@ -5,6 +5,7 @@
 //! does with it is decided in `dispatch`. Over HTTP a session is found by its id, which cannot be guessed and counts for
 //! the caller alone who opened it; elsewhere by its connection.
 
+mod record;
 mod streams;
 
 use alloc::format;
@@ -60,6 +61,8 @@ pub(crate) struct Session {
     pub(crate) gap: bool,
     /// Events of `get`, over all its connections.
     told: u64,
+    /// There is a record of it.
+    saved: bool,
     /// Those of requests, oldest first; the finished ones for as long as there is room.
     streams: Vec<Stream>,
 }
@@ -72,6 +75,35 @@ pub(crate) struct Get {
 }
 
 impl Session {
+    fn new(
+        id: Option<String>,
+        connection: u64,
+        caller: Caller,
+        version: &'static str,
+        capabilities: &str,
+        now: Millis,
+    ) -> Self {
+        Self {
+            id,
+            connection,
+            caller,
+            version,
+            capabilities: capabilities.into(),
+            level: None,
+            logs: false,
+            subscribes: false,
+            uris: Vec::new(),
+            used: now,
+            get: None,
+            listener: None,
+            former: None,
+            gap: false,
+            told: 0,
+            saved: false,
+            streams: Vec::new(),
+        }
+    }
+
     /// Nobody waits for anything of it.
     fn is_idle(&self) -> bool {
         self.get.is_none() && self.streams.iter().all(|stream| stream.is_done())
@@ -92,6 +124,10 @@ impl Session {
 pub(crate) struct Sessions {
     /// The host keeps them.
     pub(crate) kept: bool,
+    /// The host stores records of them.
+    pub(crate) stored: bool,
+    /// Ids of those whose records are not what they should be.
+    unsaved: Vec<String>,
     table: Table<u64, Session>,
     by_id: Map<u64, u64>,
     by_connection: Map<u64, u64>,
@@ -121,6 +157,8 @@ impl Sessions {
     pub(crate) const fn new() -> Self {
         Self {
             kept: false,
+            stored: false,
+            unsaved: Vec::new(),
             table: Table::new(),
             by_id: Map::new(),
             by_connection: Map::new(),
@@ -137,6 +175,54 @@ impl Sessions {
         let word = |n: u8| random.of(&[b's', b'e', b's', b's', b'i', b'o', b'n', b':', n]);
         self.digests = Some((Digests::new((word(0), word(1))), Digests::new((word(2), word(3)))));
         self.epoch = word(4);
+        for key in self.table.keys().collect::<Vec<_>>() {
+            self.index(key);
+        }
+    }
+
+    fn index(&mut self, key: u64) {
+        let id = self.table.get(key).and_then(|session| session.id.as_deref());
+        if let (Some(id), Some((digest, _))) = (id, &self.digests) {
+            self.by_id.insert(digest.of(id.as_bytes()), key);
+        }
+    }
+
+    /// Takes a session up again from its record. False if it is damaged, or there is no room for it.
+    pub(crate) fn restore(&mut self, now: Millis, record: &[u8]) -> bool {
+        let Some(session) = Session::from_record(record, now) else {
+            return false;
+        };
+        if self.table.values().any(|other| other.id == session.id) {
+            return true;
+        }
+        if self.table.len() >= MAX_SESSIONS || self.of(&session.caller) >= MAX_SESSIONS_PER_PRINCIPAL {
+            return false;
+        }
+        self.last += 1;
+        let saved = true;
+        self.table.insert(self.last, Session { saved, ..session });
+        self.index(self.last);
+        true
+    }
+
+    /// What was agreed in a session has changed.
+    pub(crate) fn save(&mut self, key: SessionKey) {
+        if let Some(session) = self.table.get_mut(key.0).filter(|_| self.stored)
+            && let Some(id) = &session.id
+        {
+            session.saved = true;
+            self.unsaved.push(id.clone());
+        }
+    }
+
+    /// The id of a session whose record is to be stored, and the record; `None` for one that has ended.
+    pub(crate) fn poll_save(&mut self) -> Option<(String, Option<Vec<u8>>)> {
+        let id = self.unsaved.pop()?;
+        self.unsaved.retain(|other| *other != id);
+        let mut sessions = self.table.values();
+        let session = sessions.find(|session| session.id.as_deref() == Some(&*id));
+        let record = session.and_then(Session::to_record);
+        Some((id, record))
     }
 
     /// Whether what is drawn cannot be guessed.
@@ -180,27 +266,17 @@ impl Sessions {
         } else {
             self.by_connection.insert(opening.connection, key);
         }
-        self.table.insert(
-            key,
-            Session {
-                id: id.map(|(_, text)| text),
-                connection: opening.connection,
-                caller: opening.caller.clone(),
-                version: opening.version,
-                capabilities: capabilities.into(),
-                level: None,
-                logs: false,
-                subscribes: false,
-                uris: Vec::new(),
-                used: now,
-                get: None,
-                listener: None,
-                former: None,
-                gap: false,
-                told: 0,
-                streams: Vec::new(),
-            },
+        let id = id.map(|(_, text)| text);
+        let caller = opening.caller.clone();
+        let session = Session::new(
+            id,
+            opening.connection,
+            caller,
+            opening.version,
+            &capabilities,
+            now,
         );
+        self.table.insert(key, session);
         Ok(Some(SessionKey(key)))
     }
 
@@ -293,6 +369,9 @@ impl Sessions {
         }
         for stream in &session.streams {
             self.logged -= stream.bytes();
+        }
+        if session.saved {
+            self.unsaved.extend(session.id.clone());
         }
         Some(session)
     }

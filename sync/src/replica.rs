@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -38,6 +39,8 @@ pub struct Host {
     /// outlives its requests, which are all of [`Ctx::SHARED`]. Otherwise session-era agents are served without a
     /// session, as are requests of other contexts.
     pub sessions: bool,
+    /// The host does [`Output::Save`], and gives what it kept to [`Replica::restore`] when it starts again.
+    pub store: bool,
 }
 
 /// A replica of one authority, with local tools beside it. `Send`, not shared.
@@ -115,6 +118,9 @@ impl Replica {
         if host.sessions {
             core.keep_sessions();
         }
+        if host.store {
+            core.store_sessions();
+        }
         Self {
             clock: Clock::default(),
             desk: Desk::new(lease),
@@ -124,6 +130,17 @@ impl Replica {
             upstream: Arc::new(upstream),
             flights: Table::new(),
             core,
+        }
+    }
+
+    /// Takes up the sessions whose records a host kept, by their keys. For the start, before the first request: with
+    /// more than [`leeward::limits::MAX_SESSIONS`] the rest is dropped, as is what is damaged.
+    pub fn restore(&mut self, now: Now, records: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        for (key, record) in records {
+            if !self.core.restore(now.mono, &key, &record) {
+                self.desk.event(Ctx::SHARED, Event::SessionDropped);
+                self.desk.push(Ctx::SHARED, Output::Save { key, record: None });
+            }
         }
     }
 
@@ -427,6 +444,9 @@ impl Replica {
                     self.desk.reply(ctx, reply);
                 }
                 Due::Answered(flight, responses) => self.bring(flight, responses),
+                Due::Save { key, record } => {
+                    self.desk.push(self.desk.current(), Output::Save { key, record });
+                }
             }
         }
     }

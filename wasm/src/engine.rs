@@ -67,6 +67,7 @@ impl Engine {
             lease: None,
             credentials,
             sessions,
+            store: false,
         };
         Ok(Self {
             replica: Replica::new(config, host),

@@ -50,6 +50,7 @@ pub(crate) fn open(env: &Env) -> Result<(Replica, Gate), Error> {
         lease: Some(LEASE),
         credentials: false,
         sessions: false,
+        store: false,
     };
     Ok((Replica::new(config, host), Gate::new(PATH, tokens)))
 }

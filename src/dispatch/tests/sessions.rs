@@ -676,3 +676,120 @@ fn sessions_are_bounded_and_those_in_use_stay() {
         404
     );
 }
+
+impl Bench {
+    /// What is to be stored now.
+    fn saved(due: Vec<Due>) -> Vec<(String, Option<Vec<u8>>)> {
+        let save = |due| match due {
+            Due::Save { key, record } => Some((key, record)),
+            _ => None,
+        };
+        due.into_iter().filter_map(save).collect()
+    }
+}
+
+#[test]
+fn a_session_outlives_its_replica_where_records_are_stored() {
+    let mut bench = Bench::keeping();
+    let unstored = bench.opens();
+    bench.post(&unstored, &plain("1", "logging/setLevel", r#""level":"info""#));
+    bench.core.store_sessions();
+    let mut records = Vec::new();
+    let came = bench.come(
+        Verb::Post,
+        &ann(),
+        0,
+        Some(&Headers::new()),
+        &initialize(OLD, r#"{"roots":{}}"#),
+    );
+    let Served::Reply {
+        session: Some(id), ..
+    } = came.step.served
+    else {
+        panic!("{}", came.out)
+    };
+    records.push(Bench::saved(came.due));
+    for (method, params) in [
+        ("logging/setLevel", r#""level":"info""#),
+        ("resources/subscribe", r#""uri":"a:1""#),
+        ("resources/subscribe", r#""uri":"b:1""#),
+        ("resources/unsubscribe", r#""uri":"a:1""#),
+    ] {
+        records.push(Bench::saved(bench.post(&id, &plain("1", method, params)).due));
+    }
+    assert!(
+        records
+            .iter()
+            .all(|saved| saved.len() == 1 && saved[0].0 == format!("session:{id}"))
+    );
+    assert!(Bench::saved(bench.post(&id, &plain("1", "ping", "")).due).is_empty());
+    let (key, record) = records.pop().unwrap().remove(0);
+    let record = record.unwrap();
+    for seeded_first in [true, false] {
+        let mut core = Core::new(Config::parse(CONFIG).unwrap());
+        core.keep_sessions();
+        core.store_sessions();
+        let mut bench = Bench {
+            core,
+            now: SESSION_IDLE.0 * 3,
+        };
+        if seeded_first {
+            bench.core.seed([9; 32]);
+        }
+        let now = Millis(bench.now);
+        assert!(bench.core.restore(now, &key, &record) && bench.core.restore(now, &key, &record));
+        assert!(!bench.core.restore(now, "other", &record) && !bench.core.restore(now, &key, b"LWSE"));
+        if !seeded_first {
+            bench.core.seed([9; 32]);
+        }
+        assert_eq!(bench.core.stats().sessions, 1);
+        let came = bench.post(&id, &tool("1", "set_x"));
+        assert_eq!(came.forward().capabilities, r#"{"roots":{}}"#);
+        assert!(came.forward().meta.contains(r#""info""#));
+        assert!(came.due.is_empty(), "of an earlier revision");
+        assert!(bench.get(&id).forward().params.contains(r#"["b:1"]"#));
+        assert_eq!(
+            bench
+                .come(Verb::Post, &bob(), 0, Some(&in_session(&id)), "{}")
+                .status(),
+            400
+        );
+        assert_eq!(
+            bench
+                .come(Verb::Delete, &bob(), 0, Some(&in_session(&id)), "")
+                .status(),
+            404
+        );
+        let ended = bench.come(Verb::Delete, &ann(), 0, Some(&in_session(&id)), "");
+        assert_eq!(Bench::saved(ended.due), [(key.clone(), None)]);
+    }
+    // No more are taken up than may be.
+    let mut bench = Bench::keeping();
+    bench.core.seed([3; 32]);
+    bench.core.store_sessions();
+    let mut all = Vec::new();
+    let mut n = 0;
+    let mut due = Vec::new();
+    while bench.core.stats().sessions < MAX_SESSIONS as u64 {
+        n += 1;
+        let who = Caller::Principal(n.to_string());
+        let came = bench.come(Verb::Post, &who, 0, Some(&Headers::new()), &initialize(NEW, "{}"));
+        if let Served::Wait(_) = came.step.served {
+            bench.settle(came.flight(), discovered());
+            due.extend(bench.due());
+        }
+        due.extend(came.due);
+    }
+    all.extend(
+        Bench::saved(due)
+            .into_iter()
+            .filter_map(|(key, record)| Some((key, record?))),
+    );
+    let mut again = Bench::keeping();
+    assert!(again.core.restore(Millis(0), &key, &record));
+    let taken = all
+        .iter()
+        .filter(|(key, record)| again.core.restore(Millis(0), key, record))
+        .count();
+    assert_eq!((all.len(), taken), (MAX_SESSIONS, MAX_SESSIONS - 1));
+}

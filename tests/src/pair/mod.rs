@@ -133,6 +133,7 @@ impl Pair {
             lease,
             credentials: setup.credentials,
             sessions: false,
+            store: false,
         };
         let world = World::new(Handle::new(setup.authority.unwrap_or_default()));
         let mut pair = Self {

@@ -8,6 +8,7 @@ const SESSIONS: Host = Host {
     lease: None,
     credentials: false,
     sessions: true,
+    store: false,
 };
 
 impl World {

@@ -33,6 +33,7 @@ fn an_outage_does_not_excuse_another_credentials_answer() {
             lease: None,
             credentials: true,
             sessions: false,
+            store: false,
         },
     );
     let mut world = world.seeded();

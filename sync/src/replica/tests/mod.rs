@@ -7,9 +7,10 @@ mod bridge;
 mod guards;
 mod inputs;
 mod owners;
+mod sessions;
 
 use alloc::collections::BTreeSet;
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use leeward::border::Event;
@@ -34,6 +35,7 @@ struct World {
     runnable: BTreeSet<Ctx>,
     replies: Vec<(Ctx, Reply)>,
     events: Vec<Event>,
+    saved: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl World {
@@ -62,6 +64,7 @@ impl World {
                     lease,
                     credentials: false,
                     sessions: false,
+                    store: false,
                 },
             ),
             host: ScriptedHost::new(authority),
@@ -70,6 +73,7 @@ impl World {
             runnable: BTreeSet::new(),
             replies: Vec::new(),
             events: Vec::new(),
+            saved: Vec::new(),
         }
     }
 
@@ -134,6 +138,7 @@ impl World {
                 match output {
                     Output::Reply(reply) => self.replies.push((ctx, reply)),
                     Output::Event(event) => self.events.push(event),
+                    Output::Save { key, record } => self.saved.push((key, record)),
                     output => {
                         if let Some(input) = self.host.act(output) {
                             self.handle(ctx.0, input);

@@ -94,6 +94,7 @@ impl Model {
             lease: bound.then_some(LEASE),
             credentials,
             sessions: false,
+            store: false,
         };
         Self {
             replica: Replica::new(config, host),

@@ -1,0 +1,213 @@
+//! A session as a stored record, so that it outlives its host's memory: what was agreed, not what is under way.
+//!
+//! # Format
+//! `LWSE`, a byte for the version (1), the length of what follows the head (4 bytes, little-endian), its SipHash-2-4
+//! with a zero key (8 bytes); then fields, each with its length before it (4 bytes, little-endian): id, caller (`a` for
+//! anonymous, else `p` and the identity), protocol version, capabilities, log level (empty if none), flags (`l`
+//! logging, `s` subscriptions), and each subscribed URI. A record that is not so in every respect is damaged, and dropped
+//! whole: the agent then initializes again.
+//!
+//! The checksum finds damage, not forgery: the store is the host's own.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Session, declared};
+use crate::border::Millis;
+use crate::cache::Digests;
+use crate::dispatch::Caller;
+use crate::limits::{MAX_NAME_BYTES, MAX_SUBSCRIBED, MAX_SUBSCRIBED_BYTES};
+use crate::mcp::meta::LogLevel;
+use crate::mcp::names::LEGACY;
+
+const MAGIC: &[u8; 5] = b"LWSE\x01";
+/// Magic, length, checksum.
+const HEAD: usize = 17;
+/// Length of an id: 128 bits in hexadecimal.
+pub(super) const ID_BYTES: usize = 32;
+
+fn checksum(body: &[u8]) -> [u8; 8] {
+    Digests::new((0, 0)).of(body).to_le_bytes()
+}
+
+/// Both sides know lengths of 32 bits only; nothing that is kept is as long.
+fn length(bytes: &[u8]) -> [u8; 4] {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+impl Session {
+    /// The record; `None` for the session of a connection, which ends with it.
+    pub(super) fn to_record(&self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        let mut field = |parts: [&str; 2]| {
+            let text = parts.concat();
+            body.extend_from_slice(&length(text.as_bytes()));
+            body.extend_from_slice(text.as_bytes());
+        };
+        field([self.id.as_deref()?, ""]);
+        match &self.caller {
+            Caller::Principal(id) => field(["p", id]),
+            Caller::Anonymous => field(["a", ""]),
+        }
+        field([self.version, ""]);
+        field([&self.capabilities, ""]);
+        field([self.level.map_or("", LogLevel::name), ""]);
+        field([
+            if self.logs { "l" } else { "" },
+            if self.subscribes { "s" } else { "" },
+        ]);
+        for uri in &self.uris {
+            field([uri, ""]);
+        }
+        let mut record = Vec::with_capacity(HEAD + body.len());
+        record.extend_from_slice(MAGIC);
+        record.extend_from_slice(&length(&body));
+        record.extend_from_slice(&checksum(&body));
+        record.extend_from_slice(&body);
+        Some(record)
+    }
+
+    /// Reads a record. `None` if it is damaged.
+    pub(super) fn from_record(record: &[u8], now: Millis) -> Option<Self> {
+        let rest = record.strip_prefix(MAGIC)?;
+        let (size, rest) = rest.split_first_chunk::<4>()?;
+        let (sum, body) = rest.split_first_chunk::<8>()?;
+        if length(body) != *size || checksum(body) != *sum {
+            return None;
+        }
+        let mut fields = Fields(body);
+        let id = fields.next()?;
+        let caller = match fields.next()?.split_at_checked(1)? {
+            ("p", id) => Caller::Principal(id.into()),
+            ("a", "") => Caller::Anonymous,
+            _ => return None,
+        };
+        let version = fields.next()?;
+        let version = LEGACY.into_iter().find(|known| *known == version)?;
+        let capabilities = fields.next()?;
+        let level = match fields.next()? {
+            "" => None,
+            name => Some(LogLevel::parse(name)?),
+        };
+        let flags = fields.next()?;
+        let mut uris = Vec::new();
+        while !fields.0.is_empty() {
+            uris.push(String::from(fields.next()?));
+        }
+        let bytes: usize = uris.iter().map(String::len).sum();
+        let sound = id.len() == ID_BYTES
+            && declared(capabilities).is_ok_and(|known| known == capabilities)
+            && matches!(flags, "" | "l" | "s" | "ls")
+            && uris.len() <= MAX_SUBSCRIBED
+            && bytes <= MAX_SUBSCRIBED_BYTES
+            && uris.iter().all(|uri| (1..=MAX_NAME_BYTES).contains(&uri.len()));
+        sound.then(|| Self {
+            logs: flags.contains('l'),
+            subscribes: flags.contains('s'),
+            level,
+            uris,
+            ..Self::new(Some(id.into()), 0, caller, version, capabilities, now)
+        })
+    }
+}
+
+/// Texts with their lengths before them.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let (size, rest) = self.0.split_first_chunk::<4>()?;
+        let (field, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*size)).ok()?)?;
+        self.0 = rest;
+        core::str::from_utf8(field).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn session(caller: Caller) -> Session {
+        let id = "0123456789abcdef0123456789abcdef".into();
+        Session {
+            level: Some(LogLevel::Notice),
+            subscribes: true,
+            uris: vec!["a:1".into(), "b:é".into()],
+            ..Session::new(Some(id), 0, caller, LEGACY[1], r#"{"roots":{}}"#, Millis(5))
+        }
+    }
+
+    #[test]
+    fn a_session_comes_back_as_it_was() {
+        for caller in [Caller::Principal("ann".into()), Caller::Anonymous] {
+            let session = session(caller);
+            let record = session.to_record().unwrap();
+            let back = Session::from_record(&record, Millis(5)).unwrap();
+            assert_eq!(alloc::format!("{session:?}"), alloc::format!("{back:?}"));
+        }
+        let of_a_connection = Session {
+            id: None,
+            ..session(Caller::Anonymous)
+        };
+        assert!(of_a_connection.to_record().is_none());
+    }
+
+    #[test]
+    fn no_damage_passes() {
+        let record = session(Caller::Principal("ann".into())).to_record().unwrap();
+        for bit in 0..record.len() * 8 {
+            let mut damaged = record.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Session::from_record(&damaged, Millis(0)).is_none(), "bit {bit}");
+        }
+        for end in 0..record.len() {
+            assert!(
+                Session::from_record(&record[..end], Millis(0)).is_none(),
+                "cut at {end}"
+            );
+        }
+        let longer = [&record[..], b"\0"].concat();
+        assert!(Session::from_record(&longer, Millis(0)).is_none());
+    }
+
+    #[test]
+    fn what_no_session_could_be_is_refused_though_it_is_whole() {
+        let base = || session(Caller::Principal("ann".into()));
+        let strange = [
+            Session {
+                version: "1999-01-01",
+                ..base()
+            },
+            Session {
+                id: Some("short".into()),
+                ..base()
+            },
+            Session {
+                capabilities: "[]".into(),
+                ..base()
+            },
+            Session {
+                capabilities: r#"{"x":1}"#.into(),
+                ..base()
+            },
+            Session {
+                uris: vec!["u".into(); MAX_SUBSCRIBED + 1],
+                ..base()
+            },
+            Session {
+                uris: vec![String::new()],
+                ..base()
+            },
+            Session {
+                uris: vec!["u".repeat(MAX_NAME_BYTES); MAX_SUBSCRIBED_BYTES / MAX_NAME_BYTES + 1],
+                ..base()
+            },
+        ];
+        for session in strange {
+            let record = session.to_record().unwrap();
+            assert!(Session::from_record(&record, Millis(0)).is_none(), "{session:?}");
+        }
+    }
+}
