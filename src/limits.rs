@@ -47,6 +47,8 @@ pub const MAX_SUBSCRIBED_BYTES: usize = 64 << 10;
 /// Most event streams of one session that wait or can be resumed; the answer to a request beyond comes, but cannot be
 /// asked for again.
 pub const MAX_STREAMS_PER_SESSION: usize = 64;
+/// Most messages of one batch (2025-03-26, Transports).
+pub const MAX_BATCH: usize = 64;
 /// Most events kept of one stream; the oldest are forgotten.
 pub const MAX_EVENTS_PER_STREAM: usize = 256;
 /// Most bytes of events kept for one session.

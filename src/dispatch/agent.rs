@@ -92,6 +92,8 @@ pub struct Step {
 /// What came of a call besides its outcome: see [`Core::poll_due`](super::Core::poll_due).
 #[derive(Debug)]
 pub enum Due {
+    /// A trip that the caller must start.
+    Start(FlightId, Trip),
     /// A trip that nobody waits for any more: drop it.
     End(FlightId),
     /// A message for the holder of a ticket who waits under a context.

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 mod agent;
 mod ask;
+mod batch;
 mod flights;
 mod listen;
 mod lists;

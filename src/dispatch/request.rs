@@ -16,7 +16,7 @@ use crate::mcp::extension::STATE_PREFIX;
 use crate::mcp::headers;
 use crate::mcp::message::Message;
 use crate::mcp::meta::{Meta, push_member};
-use crate::mcp::names::{HEADER_VERSION, LEGACY, META_CAPABILITIES, META_VERSION, MODERN};
+use crate::mcp::names::{HEADER_VERSION, LEGACY, META_CAPABILITIES, META_VERSION, MODERN, session_era};
 use crate::mcp::subscription::Filter;
 use crate::mcp::task::{declares_tasks, undeclared};
 use crate::session::SessionKey;
@@ -211,16 +211,12 @@ pub(super) fn unsupported(requested: &str) -> Error {
     error.with("requested", requested)
 }
 
-pub(super) fn legacy(version: &str) -> Option<&'static str> {
-    LEGACY.into_iter().find(|known| *known == version)
-}
-
 /// Which revision a request is in. `_meta` decides; without it, what the connection negotiated or the HTTP
 /// header says; and a bare `initialize` is always of the session era.
 fn era(message: &Message<'_>, meta: &Meta<'_>, agreed: Option<&str>) -> Result<Era, Error> {
     let missing = |name: &str| invalid(format!("params._meta[\"{name}\"] is missing"));
     if meta.version.is_none() && agreed != Some(MODERN) {
-        if let Some(version) = agreed.and_then(legacy) {
+        if let Some(version) = agreed.and_then(session_era) {
             return Ok(Era::Legacy(version));
         }
         if message.method == "initialize" || (agreed.is_none() && message.method == "ping") {
@@ -253,7 +249,7 @@ pub(super) fn agreed<'a>(
 /// Whether connection or HTTP header say that the agent speaks a session-era revision.
 pub(super) fn speaks_legacy(request: &Request<'_>) -> bool {
     agreed(request.headers, request.negotiated)
-        .and_then(legacy)
+        .and_then(session_era)
         .is_some()
 }
 
@@ -329,7 +325,7 @@ fn check_params<'a>(asked: &mut Asked<'a>, params: &Members<'a>) -> Result<(), E
         let Some(wanted) = params.string("protocolVersion") else {
             return Err(invalid("params.protocolVersion must be a string"));
         };
-        asked.wanted = legacy(&wanted);
+        asked.wanted = session_era(&wanted);
         return Ok(());
     }
     let state = params.string("requestState");

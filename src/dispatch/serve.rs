@@ -69,6 +69,14 @@ impl Core {
             );
             return self.refuse(None, &error, out);
         }
+        match self.batched(now, request, out) {
+            Some(step) => step,
+            None => self.one(now, request, out),
+        }
+    }
+
+    /// Receives a message that is no batch.
+    pub(super) fn one(&mut self, now: Millis, request: &Request<'_>, out: &mut Vec<u8>) -> Step {
         let message = match Message::parse(request.message) {
             Ok(message) => message,
             Err(Rejected { id, error }) => {

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::agent::{Due, Request, Served, Step};
 use super::flights::Waiter;
-use super::request::{Asked, Method, legacy, unsupported};
+use super::request::{Asked, Method, unsupported};
 use super::serve::empty;
 use super::streams::bye;
 use super::trip::Sink;
@@ -20,7 +20,9 @@ use crate::json::Members;
 use crate::limits::{MAX_SUBSCRIBED, MAX_SUBSCRIBED_BYTES};
 use crate::mcp::message::{self, Message};
 use crate::mcp::meta::{LogLevel, push_member};
-use crate::mcp::names::{HEADER_SESSION, HEADER_VERSION, LEGACY, META_LOG_LEVEL, META_VERSION, MODERN};
+use crate::mcp::names::{
+    BATCHED, HEADER_SESSION, HEADER_VERSION, LEGACY, META_LOG_LEVEL, META_VERSION, MODERN, session_era,
+};
 use crate::session::{Opening, SessionKey, Sessions};
 
 /// What the keys of sessions' records begin with.
@@ -81,7 +83,7 @@ impl Core {
     }
 
     /// The session that a request names, by header or by its connection.
-    fn named(&mut self, now: Millis, request: &Request<'_>) -> Result<Option<SessionKey>, Error> {
+    pub(super) fn named(&mut self, now: Millis, request: &Request<'_>) -> Result<Option<SessionKey>, Error> {
         if !self.has_sessions(request) {
             return Ok(None);
         }
@@ -93,7 +95,7 @@ impl Core {
         };
         match version {
             Some(MODERN) => Ok(None),
-            Some(version) if legacy(version).is_none() => Err(unsupported(version)),
+            Some(version) if session_era(version).is_none() => Err(unsupported(version)),
             _ => self.sessions.find(now, id, request.caller).map(Some),
         }
     }
@@ -157,6 +159,9 @@ impl Core {
             };
             asked.session = self.sessions.open(now, &opening)?;
         }
+        if asked.session.is_none() {
+            asked.wanted = asked.wanted.filter(|version| *version != BATCHED);
+        }
         let start = out.len();
         let mut found = self.find(now, request, &asked, out);
         if let Some(key) = asked.session {
@@ -185,7 +190,9 @@ impl Core {
         let ticket = self
             .flights
             .wait(flight, request.ctx, request.connection, asked, collapsed);
-        if let Some(key) = asked.session.filter(|_| asked.method != Method::Initialize)
+        if let Some(batch) = self.sessions.batch {
+            self.join_batch(batch, flight, ticket);
+        } else if let Some(key) = asked.session.filter(|_| asked.method != Method::Initialize)
             && let Some(plan) = self.flights.flight(flight).map(|flight| flight.plan)
             && let Some(stream) = self
                 .sessions
@@ -292,6 +299,9 @@ impl Core {
         if let Some(subscription) = self.flights.subscription(flight) {
             subscription.pending.push((ticket, uri.to_owned()));
         }
+        if let Some(batch) = self.sessions.batch {
+            self.join_batch(batch, flight, ticket);
+        }
         Ok(Step {
             start: Some((flight, trip)),
             ..Step::of(Served::Wait(ticket))
@@ -352,7 +362,7 @@ pub(super) fn pass(sessions: &mut Sessions, waiter: &Waiter, mut reply: Reply, s
         reply.session = opened(sessions, key, &reply.part);
     }
     match waiter.stream {
-        Some(stream) => sessions.pass(stream, waiter.ctx, reply, sink),
+        Some(stream) => sessions.pass(stream, reply, sink),
         None => sink.reply(waiter.ctx, reply),
     }
 }

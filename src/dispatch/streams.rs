@@ -14,8 +14,9 @@ use super::serve::Errand;
 use super::session::{header, pass};
 use super::trip::{Answer, Sink, Trip, TripError};
 use super::{Core, render};
-use crate::border::{Ctx, FlightId, Millis, Reply, Ticket};
+use crate::border::{Ctx, Event, FlightId, Millis, Reply, Ticket};
 use crate::error::{Code, Error};
+use crate::json;
 use crate::mcp::meta::{Meta, push_member};
 use crate::mcp::names::HEADER_LAST_EVENT;
 use crate::mcp::result::Parts;
@@ -96,8 +97,18 @@ impl Core {
                     Error::new(Code::Closed, "the response is not here any more; ask again")
                 };
                 let json = self.error_json(&error);
+                let id = after.id.as_deref().unwrap_or_default();
                 let mut part = Vec::new();
-                render::error(&mut part, after.id.as_deref(), &json);
+                match json::elements(id) {
+                    None => render::error(&mut part, Some(id), &json),
+                    Some(ids) => {
+                        for id in ids {
+                            part.push(if part.is_empty() { b'[' } else { b',' });
+                            render::error(&mut part, Some(id), &json);
+                        }
+                        part.push(b']');
+                    }
+                }
                 let reply = Reply {
                     last: true,
                     ..Reply::part(get.ticket, part)
@@ -247,7 +258,7 @@ impl Core {
                     last: true,
                     ..Reply::part(ticket, part)
                 };
-                self.due.push(Due::Reply(waiter.ctx, reply));
+                pass(&mut self.sessions, &waiter, reply, &mut Later(&mut self.due));
             }
             self.drop_flight(id);
         }
@@ -313,8 +324,8 @@ impl Core {
         if let Some(key) = opened {
             self.sessions.end(key);
         }
-        if let Some(holder) = stream.and_then(|stream| self.sessions.finish(stream)) {
-            self.due.push(bye(holder));
+        if let Some(stream) = stream {
+            self.sessions.give_up(stream, &mut Later(&mut self.due));
         }
     }
 
@@ -339,6 +350,18 @@ impl Core {
         }
         true
     }
+}
+
+/// Brings replies to what is due.
+struct Later<'a>(&'a mut Vec<Due>);
+
+impl Sink for Later<'_> {
+    fn reply(&mut self, ctx: Ctx, reply: Reply) -> bool {
+        self.0.push(Due::Reply(ctx, reply));
+        true
+    }
+
+    fn event(&mut self, _: Event) {}
 }
 
 /// The end of a stream without a response.

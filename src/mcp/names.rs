@@ -4,6 +4,17 @@
 pub const MODERN: &str = "2026-07-28";
 /// Session-era revisions that are spoken, newest first.
 pub const LEGACY: [&str; 2] = ["2025-11-25", "2025-06-18"];
+/// The revision with batches, spoken within sessions only: nothing else would tell its requests.
+pub const BATCHED: &str = "2025-03-26";
+
+/// A session-era revision that is spoken.
+#[must_use]
+pub fn session_era(version: &str) -> Option<&'static str> {
+    LEGACY
+        .into_iter()
+        .chain([BATCHED])
+        .find(|known| *known == version)
+}
 
 /// `_meta` keys of a request (2026-07-28, Base Protocol, `_meta`).
 pub const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";

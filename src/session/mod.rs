@@ -5,6 +5,7 @@
 //! does with it is decided in `dispatch`. Over HTTP a session is found by its id, which cannot be guessed and counts for
 //! the caller alone who opened it; elsewhere by its connection.
 
+mod batch;
 mod record;
 mod streams;
 
@@ -133,6 +134,8 @@ pub(crate) struct Sessions {
     by_connection: Map<u64, u64>,
     /// The sessions whose streams tickets take.
     holders: Map<Ticket, u64>,
+    /// The stream of the batch whose messages are being received.
+    pub(crate) batch: Option<StreamKey>,
     /// Draw ids, and find them; `None` without entropy.
     digests: Option<(Digests, Digests)>,
     /// Tells the events of this replica from those of one before it.
@@ -163,6 +166,7 @@ impl Sessions {
             by_id: Map::new(),
             by_connection: Map::new(),
             holders: Map::new(),
+            batch: None,
             digests: None,
             epoch: 0,
             logged: 0,

@@ -18,7 +18,7 @@ use crate::cache::Digests;
 use crate::dispatch::Caller;
 use crate::limits::{MAX_NAME_BYTES, MAX_SUBSCRIBED, MAX_SUBSCRIBED_BYTES};
 use crate::mcp::meta::LogLevel;
-use crate::mcp::names::LEGACY;
+use crate::mcp::names::session_era;
 
 const MAGIC: &[u8; 5] = b"LWSE\x01";
 /// Magic, length, checksum.
@@ -83,7 +83,7 @@ impl Session {
             _ => return None,
         };
         let version = fields.next()?;
-        let version = LEGACY.into_iter().find(|known| *known == version)?;
+        let version = session_era(version)?;
         let capabilities = fields.next()?;
         let level = match fields.next()? {
             "" => None,
@@ -128,6 +128,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::mcp::names::LEGACY;
 
     fn session(caller: Caller) -> Session {
         let id = "0123456789abcdef0123456789abcdef".into();

@@ -9,9 +9,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::batch::Batch;
 use super::{Get, SessionKey, Sessions};
 use crate::border::{Ctx, Reply, Ticket};
 use crate::dispatch::Sink;
+use crate::json;
 use crate::limits::{
     MAX_EVENTS_PER_STREAM, MAX_LOGGED_BYTES, MAX_LOGGED_BYTES_PER_SESSION, MAX_STREAMS_PER_SESSION,
 };
@@ -28,11 +30,12 @@ pub(crate) struct StreamKey {
 #[derive(Debug)]
 pub(crate) struct Stream {
     number: u64,
-    /// Raw JSON-RPC id.
+    /// Raw JSON-RPC id, of a batch an array of them; empty if nobody can come back for it.
     id: Box<str>,
-    write: bool,
+    pub(super) write: bool,
     /// Who takes it, if anybody does.
     pub(super) holder: Option<(Ticket, Ctx)>,
+    pub(super) batch: Option<Batch>,
     sent: u64,
     done: bool,
     log: Vec<Logged>,
@@ -61,15 +64,16 @@ impl Stream {
         self.log.iter().map(Logged::bytes).sum()
     }
 
-    fn event(&self, epoch: u64, number: u64) -> String {
-        EventId {
+    /// The id of an event, if it is to have one.
+    fn event(&self, epoch: u64, number: u64) -> Option<String> {
+        let event = EventId {
             epoch,
             stream: self.number,
             number,
             write: self.write,
             id: Some((*self.id).into()),
-        }
-        .to_text()
+        };
+        (!self.id.is_empty()).then(|| event.to_text())
     }
 }
 
@@ -98,7 +102,20 @@ impl Sessions {
         id: &str,
         write: bool,
     ) -> Option<StreamKey> {
-        let session = self.table.get_mut(key.0).filter(|session| session.is_http())?;
+        self.table.get(key.0).filter(|session| session.is_http())?;
+        self.add(key, ticket, ctx, id, write)
+    }
+
+    /// Adds a stream, in place of a finished one if there are many.
+    pub(super) fn add(
+        &mut self,
+        key: SessionKey,
+        ticket: Ticket,
+        ctx: Ctx,
+        id: &str,
+        write: bool,
+    ) -> Option<StreamKey> {
+        let session = self.table.get_mut(key.0)?;
         if session.streams.len() >= MAX_STREAMS_PER_SESSION {
             let oldest = session.streams.iter().position(Stream::is_done)?;
             self.logged -= session.streams.remove(oldest).bytes();
@@ -107,9 +124,15 @@ impl Sessions {
         let number = ticket.0;
         session.streams.push(Stream {
             number,
-            id: id.into(),
+            // There is no coming back to a connection.
+            id: if session.is_http() {
+                id.into()
+            } else {
+                Box::default()
+            },
             write,
             holder: Some((ticket, ctx)),
+            batch: None,
             sent: 0,
             done: false,
             log: Vec::new(),
@@ -118,7 +141,7 @@ impl Sessions {
         Some(StreamKey { session: key, number })
     }
 
-    fn stream(&mut self, key: StreamKey) -> Option<&mut Stream> {
+    pub(super) fn stream(&mut self, key: StreamKey) -> Option<&mut Stream> {
         let session = self.table.get_mut(key.session.0)?;
         session
             .streams
@@ -132,7 +155,7 @@ impl Sessions {
         let stream = self.stream(key)?;
         let (ticket, ctx) = stream.holder?;
         stream.sent += 1;
-        let event = Some(stream.event(epoch, stream.sent));
+        let event = stream.event(epoch, stream.sent);
         let reply = Reply {
             event,
             ..Reply::part(ticket, Vec::new())
@@ -140,39 +163,57 @@ impl Sessions {
         Some((ctx, reply))
     }
 
-    /// A message of a stream: to whoever takes it, and kept. False if there was no room for it on the way.
-    pub(crate) fn pass(&mut self, key: StreamKey, ctx: Ctx, mut reply: Reply, sink: &mut dyn Sink) -> bool {
+    /// A message of a stream: to whoever takes it, and kept. False if there was no room for it on the way. Nobody hears
+    /// what comes after the end of a session.
+    pub(crate) fn pass(&mut self, key: StreamKey, mut reply: Reply, sink: &mut dyn Sink) -> bool {
         let epoch = self.epoch;
         let Some(stream) = self.stream(key) else {
-            return sink.reply(ctx, reply);
+            return true;
         };
         let last = reply.last;
+        if let Some(batch) = stream.batch.as_mut().filter(|_| last) {
+            batch.add(&reply.part);
+            if !batch.is_last() {
+                return true;
+            }
+            reply = Reply {
+                last,
+                ..Reply::part(reply.ticket, batch.take())
+            };
+        }
         let holder = stream.holder;
         if last {
             stream.holder = None;
             stream.done = true;
         }
-        if last && stream.sent == 0 {
-            // No event, nothing to come back for.
+        let number = stream.sent + 1;
+        // A response without an event before it needs none: nobody can come back for it.
+        reply.event = stream.event(epoch, number).filter(|_| !last || number > 1);
+        if reply.event.is_some() {
+            stream.sent = number;
+            self.keep(key, number, &reply.part, last);
+        } else if last {
             self.finish(key);
-            return match holder {
-                Some((ticket, ctx)) => {
-                    self.holders.remove(ticket);
-                    sink.reply(ctx, reply)
-                }
-                None => true,
-            };
         }
-        stream.sent += 1;
-        let number = stream.sent;
-        reply.event = Some(stream.event(epoch, number));
-        self.keep(key, number, &reply.part, last);
         let Some((ticket, ctx)) = holder else { return true };
         if last {
             self.holders.remove(ticket);
         }
         reply.ticket = ticket;
         sink.reply(ctx, reply)
+    }
+
+    /// A request of a stream was given up: it is not answered, and a stream that waits for nothing else ends.
+    pub(crate) fn give_up(&mut self, key: StreamKey, sink: &mut dyn Sink) {
+        let end = |ticket| Reply {
+            last: true,
+            ..Reply::part(ticket, Vec::new())
+        };
+        if self.stream(key).is_some_and(|stream| stream.batch.is_some()) {
+            self.pass(key, end(Ticket(0)), sink);
+        } else if let Some((ticket, ctx)) = self.finish(key) {
+            sink.reply(ctx, end(ticket));
+        }
     }
 
     /// Keeps an event. Room is made of the session's finished streams first, then of this one's oldest events.
@@ -241,7 +282,7 @@ impl Sessions {
         };
         stream.holder = None;
         let number = stream.number;
-        let goes_on = stream.sent > 0 || stream.write;
+        let goes_on = stream.sent > 0 || stream.write || stream.batch.is_some();
         self.holders.remove(ticket);
         if !goes_on {
             self.finish(StreamKey { session: key, number });
@@ -278,7 +319,7 @@ impl Sessions {
         for logged in stream.log.iter().filter(|logged| logged.number > after.number) {
             match &logged.part {
                 Some(part) => replies.push(Reply {
-                    event: Some(stream.event(epoch, logged.number)),
+                    event: stream.event(epoch, logged.number),
                     last: logged.last,
                     ..Reply::part(get.ticket, part.clone())
                 }),
@@ -316,7 +357,7 @@ pub(crate) struct EventId {
     pub(crate) stream: u64,
     pub(crate) number: u64,
     pub(crate) write: bool,
-    /// Raw JSON-RPC id of the request.
+    /// Raw JSON-RPC id of the request, or an array of those of a batch.
     pub(crate) id: Option<String>,
 }
 
@@ -359,7 +400,8 @@ impl EventId {
             .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok())
             .collect();
         let id = String::from_utf8(bytes?).ok()?;
-        let whole = crate::json::whole(&id).is_some_and(|raw| raw.len() == id.len() && is_id(raw));
+        let one = |raw: &str| json::whole(raw).is_some_and(|whole| whole.len() == raw.len() && is_id(raw));
+        let whole = one(&id) || json::elements(&id).is_some_and(|ids| ids.into_iter().all(one));
         match (stream, id.is_empty(), whole) {
             (0, true, _) => Some(Self::news(epoch, number)),
             (1.., false, true) => Some(Self {

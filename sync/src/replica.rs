@@ -88,6 +88,13 @@ enum Cargo {
 }
 
 impl Cargo {
+    fn of(trip: Trip) -> Self {
+        match trip {
+            Trip::Forward(forward) => Self::Forward(Arc::new(forward)),
+            Trip::Local(call) => Self::Local(call),
+        }
+    }
+
     /// Whether a second start may double an effect. A local tool may do anything.
     fn is_write(&self) -> bool {
         match self {
@@ -164,11 +171,7 @@ impl Replica {
             self.desk.wait(ctx, ticket);
         }
         if let Some((flight, trip)) = step.start {
-            let cargo = match trip {
-                Trip::Forward(forward) => Cargo::Forward(Arc::new(forward)),
-                Trip::Local(call) => Cargo::Local(call),
-            };
-            self.start(flight, ctx, cargo);
+            self.start(flight, ctx, Cargo::of(trip));
         }
         if let Some((flight, responses)) = step.answered {
             self.bring(flight, responses);
@@ -437,6 +440,7 @@ impl Replica {
     fn pay(&mut self) {
         while let Some(due) = self.core.poll_due() {
             match due {
+                Due::Start(flight, trip) => self.start(flight, self.desk.current(), Cargo::of(trip)),
                 Due::End(flight) => {
                     self.end(flight);
                 }

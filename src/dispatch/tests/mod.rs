@@ -3,6 +3,7 @@
 extern crate std;
 
 mod ask;
+mod batches;
 mod guards;
 mod listen;
 mod sessions;

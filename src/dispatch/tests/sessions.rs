@@ -177,7 +177,7 @@ impl Bench {
     }
 }
 
-fn discovered() -> Result<Answer, TripError> {
+pub(super) fn discovered() -> Result<Answer, TripError> {
     Ok(Answer {
         body: Body::Result(DISCOVERED.into()),
         credential: None,
