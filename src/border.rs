@@ -189,7 +189,9 @@ pub enum Input {
         /// As many bytes as asked for; fewer are an error of the host, and asked for again.
         bytes: Vec<u8>,
     },
-    /// The agent gave up on a request. The last waiter leaving ends a read's trip; a sent write goes on.
+    /// The agent gave up on a request, or its HTTP client went away, which is no difference but in a session: there the
+    /// request goes on, for its agent to come back for the answer (2025-11-25, Transports, Sending Messages to the
+    /// Server). Else the last waiter leaving ends a read's trip; a sent write goes on.
     Cancel {
         /// Whose request.
         ticket: Ticket,

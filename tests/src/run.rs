@@ -270,6 +270,12 @@ impl Answer {
     /// Must be an error of the replica's own, as the table of errors has it.
     #[track_caller]
     pub fn fails(&self, code: Code) -> &Self {
+        self.fails_with(code, code.http())
+    }
+
+    /// The same, with an HTTP status of its own.
+    #[track_caller]
+    pub fn fails_with(&self, code: Code, http: u16) -> &Self {
         let error = self.error();
         assert_eq!(error["data"]["code"], code.as_str(), "{error}");
         assert_eq!(error["code"], code.json_rpc(), "{error}");
@@ -281,7 +287,7 @@ impl Answer {
             "{error}"
         );
         assert!(
-            self.status.is_none_or(|status| status == code.http()),
+            self.status.is_none_or(|status| status == http),
             "status {:?}: {error}",
             self.status
         );

@@ -32,6 +32,8 @@ pub enum Need {
     Alone,
     /// The host knows when a request never left (workerd and browsers tell a refused connection like a lost one).
     Unsent,
+    /// The host keeps sessions of session-era agents over HTTP, and may be started again with what it stored of them.
+    Sessions,
     /// Dozens of responses may be open at once (browsers make six connections to a host over HTTP/1.1).
     Streams,
 }
@@ -260,6 +262,31 @@ pub trait Target {
     /// What the hook gives for a principal from now on: a credential, none, or an error.
     fn credential(&mut self, principal: &str, credential: Result<Option<Given>, &'static str>) {
         unreachable!("{principal} {credential:?}");
+    }
+
+    /// Opens the stream of a connection's session, or resumes the one of an event.
+    fn open_stream(&mut self, from: Connection, after: Option<&str>) -> Pending {
+        unreachable!("no sessions: {from:?} {after:?}");
+    }
+
+    /// Ends a connection's session.
+    fn end_session(&mut self, from: Connection) -> Exchange {
+        unreachable!("no sessions: {from:?}");
+    }
+
+    /// The id of a connection's session; taken over from another connection, if one is named.
+    fn session(&mut self, of: Connection, from: Option<Connection>) -> Option<String> {
+        unreachable!("no sessions: {of:?} {from:?}");
+    }
+
+    /// The id of the last event that came for a request.
+    fn event(&mut self, pending: Pending) -> Option<String> {
+        unreachable!("no sessions: {pending:?}");
+    }
+
+    /// The host starts again, with nothing but what it stored.
+    fn restart(&mut self) {
+        unreachable!("no sessions");
     }
 
     /// The replica's events so far, one line each.

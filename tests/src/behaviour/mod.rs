@@ -16,6 +16,7 @@ mod local;
 mod mirrored;
 mod outages;
 mod policy;
+mod sessions;
 mod tasks;
 mod time;
 mod together;
@@ -50,6 +51,7 @@ pub const ALL: &[&[Case]] = &[
     mirrored::CASES,
     outages::CASES,
     policy::CASES,
+    sessions::CASES,
     tasks::CASES,
     time::CASES,
     together::CASES,
@@ -93,6 +95,14 @@ macro_rules! on_the_core {
             #[test]
             fn request_bound() {
                 super::super::$name(&mut $crate::pair::Kind::RequestBound);
+            }
+        }
+    };
+    ($name:ident Sessions $($rest:ident)*) => {
+        mod $name {
+            #[test]
+            fn sessions() {
+                super::super::$name(&mut $crate::pair::Kind::Sessions);
             }
         }
     };

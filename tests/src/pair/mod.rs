@@ -1,9 +1,10 @@
 //! The two-party harness: a replica and the scripted authority, joined by a host whose clock is the test's.
 //!
 //! Everything is a function of the case: time moves only by [`Target::advance`], randomness is counted up,
-//! and what happens, happens in one order. The host comes in two kinds: one that lives in the agent's
-//! process, with one context for all; and one that, as CDN workers do, answers HTTP requests and binds I/O to
-//! them, with a context, a lease and a loop for each. `world` does the host's I/O; `target` is what a case asks.
+//! and what happens, happens in one order. The host comes in three kinds: one that lives in the agent's
+//! process, with one context for all; one that, as CDN workers do, answers HTTP requests and binds I/O to
+//! them, with a context, a lease and a loop for each; and one that answers HTTP requests from one context, and keeps
+//! sessions. `world` does the host's I/O; `target` is what a case asks.
 
 mod target;
 mod world;
@@ -38,12 +39,15 @@ pub enum Kind {
     InProcess,
     /// A context and HTTP headers per request.
     RequestBound,
+    /// One context and HTTP headers, and sessions that are kept and stored.
+    Sessions,
 }
 
 impl Host for Kind {
     fn has(&self, need: Need) -> bool {
         match need {
-            Need::Http => *self == Self::RequestBound,
+            Need::Http => *self != Self::InProcess,
+            Need::Sessions => *self == Self::Sessions,
             Need::InProcess => *self == Self::InProcess,
             _ => true,
         }
@@ -95,6 +99,7 @@ struct Line {
     who: leeward::Caller,
     revision: &'static str,
     negotiated: Option<String>,
+    session: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -105,12 +110,15 @@ struct Waiting {
     revision: String,
     exchange: Exchange,
     ticket: Option<Ticket>,
+    event: Option<String>,
     done: bool,
 }
 
 /// A replica, its authority, and the host between them.
 pub struct Pair {
     kind: Kind,
+    host: leeward_sync::Host,
+    config: Config,
     replica: Replica,
     world: World,
     now: Now,
@@ -132,13 +140,15 @@ impl Pair {
         let host = leeward_sync::Host {
             lease,
             credentials: setup.credentials,
-            sessions: false,
-            store: false,
+            sessions: kind == Kind::Sessions,
+            store: kind == Kind::Sessions,
         };
         let world = World::new(Handle::new(setup.authority.unwrap_or_default()));
         let mut pair = Self {
             kind,
-            replica: Replica::new(config, host),
+            host,
+            replica: Replica::new(config.clone(), host),
+            config,
             world,
             now: START,
             lines: Vec::new(),
@@ -231,7 +241,20 @@ impl Pair {
     fn serve(&mut self, from: Connection, message: &Message) -> Pending {
         let line = &self.lines[from.0];
         let bytes = message.bytes(line.revision);
-        let headers = message.http_headers(line.revision);
+        let mut headers = message.http_headers(line.revision);
+        headers.extend(line.session.clone().map(|id| ("mcp-session-id".into(), id)));
+        self.send(from, leeward::Verb::Post, &headers, &bytes)
+    }
+
+    fn send(
+        &mut self,
+        from: Connection,
+        verb: leeward::Verb,
+        headers: &[(String, String)],
+        bytes: &[u8],
+    ) -> Pending {
+        let line = &self.lines[from.0];
+        let http = self.kind != Kind::InProcess;
         let bound = self.kind == Kind::RequestBound;
         let ctx = if bound {
             Ctx(self.last_ctx + 1)
@@ -241,11 +264,11 @@ impl Pair {
         let request = Request {
             caller: &line.who,
             ctx,
-            connection: if bound { 0 } else { from.0 as u64 + 1 },
-            headers: bound.then_some(&headers),
-            negotiated: line.negotiated.as_deref().filter(|_| !bound),
-            message: &bytes,
-            verb: leeward::Verb::Post,
+            connection: if http { 0 } else { from.0 as u64 + 1 },
+            headers: http.then_some(headers),
+            negotiated: line.negotiated.as_deref().filter(|_| !http),
+            message: bytes,
+            verb,
             peek: false,
         };
         let mut out = Vec::new();
@@ -254,7 +277,7 @@ impl Pair {
             self.last_ctx += 1;
             self.contexts.push(ctx);
         }
-        let said: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let said: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         let mut waiting = Waiting {
             ctx,
             line: from.0,
@@ -265,11 +288,17 @@ impl Pair {
         let pending = Pending(self.waiting.len());
         match served {
             Served::Reply {
-                status, provenance, ..
+                status,
+                provenance,
+                session,
+                ..
             } => {
                 self.world.record(&waiting.method, &waiting.revision, &out);
                 waiting.exchange.status = Some(status);
-                waiting.exchange.messages.push(out);
+                waiting.exchange.messages.extend((!out.is_empty()).then_some(out));
+                if session.is_some() {
+                    self.lines[from.0].session = session;
+                }
                 waiting.exchange.cache_status = provenance.map(|provenance| provenance.to_string());
                 waiting.done = true;
             }
@@ -350,9 +379,15 @@ impl Pair {
             .expect("a reply is for a ticket that was given");
         let waiting = &mut self.waiting[at];
         assert!(!waiting.done, "a reply after the last one");
-        self.world.record(&waiting.method, &waiting.revision, &reply.part);
         waiting.exchange.status.get_or_insert(reply.status);
-        waiting.exchange.messages.push(reply.part);
+        if reply.session.is_some() {
+            self.lines[waiting.line].session = reply.session;
+        }
+        waiting.event = reply.event.or_else(|| waiting.event.take());
+        if !reply.part.is_empty() {
+            self.world.record(&waiting.method, &waiting.revision, &reply.part);
+            waiting.exchange.messages.push(reply.part);
+        }
         if reply.last {
             waiting.done = true;
             waiting.exchange.cache_status = reply.provenance.map(|provenance| provenance.to_string());

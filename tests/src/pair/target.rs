@@ -1,11 +1,21 @@
 //! What a case asks of a pair.
 
-use leeward::{Ctx, Error, Input, Millis};
+use leeward::{Ctx, Error, Input, Millis, Verb};
+use leeward_sync::Replica;
 
 use super::{Kind, Line, Pair};
 use crate::authority::Handle;
 use crate::target::{Connection, Exchange, Given, Local, Pending, Target, Who};
 use crate::wire::Message;
+
+impl Pair {
+    fn session_headers(&self, from: Connection) -> Vec<(String, String)> {
+        let line = &self.lines[from.0];
+        let version = ("mcp-protocol-version".to_owned(), line.revision.to_owned());
+        let session = line.session.clone().map(|id| ("mcp-session-id".to_owned(), id));
+        session.into_iter().chain([version]).collect()
+    }
+}
 
 impl Target for Pair {
     fn authority(&self) -> &Handle {
@@ -21,6 +31,7 @@ impl Target for Pair {
             who,
             revision,
             negotiated: None,
+            session: None,
         });
         Connection(self.lines.len() - 1)
     }
@@ -132,6 +143,40 @@ impl Target for Pair {
             (answer, 0),
         );
         Ok(())
+    }
+
+    fn open_stream(&mut self, from: Connection, after: Option<&str>) -> Pending {
+        let mut headers = self.session_headers(from);
+        headers.extend(after.map(|event| ("last-event-id".into(), event.into())));
+        let pending = self.send(from, Verb::Get, &headers, b"");
+        self.run();
+        pending
+    }
+
+    fn end_session(&mut self, from: Connection) -> Exchange {
+        let headers = self.session_headers(from);
+        let pending = self.send(from, Verb::Delete, &headers, b"");
+        self.finish(pending)
+    }
+
+    fn session(&mut self, of: Connection, from: Option<Connection>) -> Option<String> {
+        if let Some(from) = from {
+            self.lines[of.0].session = self.lines[from.0].session.clone();
+        }
+        self.lines[of.0].session.clone()
+    }
+
+    fn event(&mut self, pending: Pending) -> Option<String> {
+        self.run();
+        self.waiting[pending.0].event.clone()
+    }
+
+    fn restart(&mut self) {
+        self.world.drop_ctx(Ctx::SHARED);
+        self.tickets.clear();
+        self.replica = Replica::new(self.config.clone(), self.host);
+        self.replica.restore(self.now, self.world.saved.clone());
+        self.run();
     }
 
     fn credential(&mut self, principal: &str, credential: Result<Option<Given>, &'static str>) {

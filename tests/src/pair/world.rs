@@ -32,6 +32,7 @@ pub(super) struct World {
     pub(super) locals: BTreeMap<String, (Local, usize)>,
     pub(super) credentials: BTreeMap<String, Result<Option<Given>, &'static str>>,
     pub(super) events: Vec<String>,
+    pub(super) saved: BTreeMap<String, Vec<u8>>,
     pub(super) transcript: Transcript,
     pub(super) aborted: usize,
     fetches: BTreeMap<OpId, Fetch>,
@@ -47,6 +48,7 @@ impl World {
             locals: BTreeMap::new(),
             credentials: BTreeMap::new(),
             events: Vec::new(),
+            saved: BTreeMap::new(),
             transcript: Transcript::default(),
             aborted: 0,
             fetches: BTreeMap::new(),
@@ -144,6 +146,12 @@ impl World {
                 self.inputs.push_back((ctx, Input::Entropy { op, bytes }));
             }
             Output::Event(event) => self.events.push(format!("{event:?}")),
+            Output::Save { key, record } => {
+                match record {
+                    Some(record) => self.saved.insert(key, record),
+                    None => self.saved.remove(&key),
+                };
+            }
             Output::Reply(reply) => return Some(reply),
             other => panic!("an output this host does not know: {other:?}"),
         }

@@ -21,7 +21,7 @@ pub(super) struct Package {
 
 impl Host for Package {
     fn has(&self, need: Need) -> bool {
-        !matches!(need, Need::Bytes | Need::Http) && !self.lacks.contains(&need)
+        !matches!(need, Need::Bytes | Need::Http | Need::Sessions) && !self.lacks.contains(&need)
     }
 
     fn open(&mut self, setup: Setup) -> Result<Box<dyn Target + '_>, String> {
