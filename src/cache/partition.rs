@@ -11,7 +11,7 @@ use crate::border::Millis;
 use crate::dispatch::Caller;
 use crate::limits::{MAX_NAME_BYTES, MAX_TASKS, MAX_TOOLS};
 use crate::mcp::headers::HeaderParam;
-use crate::table::Names;
+use crate::table::{Map, Names};
 
 /// What the replica knows about one principal (or the anonymous caller).
 #[derive(Debug)]
@@ -59,10 +59,6 @@ impl Partition {
     pub fn task(&mut self, id: u64) -> Option<&mut bool> {
         let (_, open) = self.tasks.iter_mut().find(|(known, _)| *known == id)?;
         Some(open)
-    }
-
-    fn has_task(&self, id: u64) -> bool {
-        self.tasks.iter().any(|(known, _)| *known == id)
     }
 
     /// Takes note of the credential behind an answer. True if it is another one than before.
@@ -142,14 +138,12 @@ impl Partitions {
 
     /// Whether one of these tasks was made for another caller, and not for this one too.
     #[must_use]
-    pub fn is_anothers_task(&self, caller: &Caller, ids: &[u64]) -> bool {
+    pub fn is_anothers_task(&self, caller: &Caller, ids: &Map<u64, u64>) -> bool {
         let own = self.known.peek(caller);
-        let mut foreign: Vec<u64> = ids.to_vec();
-        foreign.retain(|id| !own.is_some_and(|own| own.has_task(*id)));
-        foreign.sort_unstable();
+        let is_own = |id: u64| own.is_some_and(|own| own.tasks.iter().any(|(known, _)| *known == id));
         self.known.iter().any(|(_, partition)| {
             let mut tasks = partition.tasks.iter();
-            tasks.any(|(id, _)| foreign.binary_search(id).is_ok())
+            tasks.any(|(id, _)| ids.has(*id) && !is_own(*id))
         })
     }
 

@@ -99,13 +99,14 @@ pub(super) fn unheard<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
 fn capabilities(theirs: &Members<'_>, modern: bool, local: &Local) -> String {
     let mut out = String::new();
     for (name, value) in theirs.iter() {
-        let value = if name == "extensions" {
-            match Members::parse(value).and_then(|extensions| extensions.raw(TASKS)) {
+        let value = match name {
+            // Those of 2025-11-25, which are others than the extension's.
+            "tasks" => continue,
+            "extensions" => match Members::parse(value).and_then(|extensions| extensions.raw(TASKS)) {
                 Some(tasks) if modern => format!(r#"{{"{TASKS}":{tasks}}}"#).into(),
                 _ => continue,
-            }
-        } else {
-            Cow::Borrowed(value)
+            },
+            _ => Cow::Borrowed(value),
         };
         push_member(&mut out, name, &value);
     }

@@ -10,8 +10,6 @@
 //! floor rises again whenever the task is seen to have stopped, for good or for input. A task that nobody remembers
 //! may be a write's.
 
-use alloc::vec::Vec;
-
 use super::Core;
 use super::agent::Caller;
 use super::flights::Flight;
@@ -19,6 +17,7 @@ use super::request::{Asked, Method};
 use crate::error::{Code, Error};
 use crate::mcp::subscription::Filter;
 use crate::mcp::task::Task;
+use crate::table::Map;
 
 impl Core {
     /// Whether a request names a task that was made for another principal.
@@ -26,13 +25,13 @@ impl Core {
     /// # Errors
     /// `invalid_params`, as for a task that does not exist (SEP-2663, Error Handling).
     pub(super) fn check_tasks(&self, caller: &Caller, asked: &Asked<'_>) -> Result<(), Error> {
-        let own = asked.name.as_deref().filter(|_| asked.method.is_task());
-        let listened = asked.filter.iter().flat_map(Filter::tasks);
-        let ids: Vec<u64> = own
-            .into_iter()
-            .chain(listened.map(|id| &**id))
-            .map(|id| self.random.of(id.as_bytes()))
-            .collect();
+        let mut ids = Map::new();
+        if let (true, Some(id)) = (asked.method.is_task(), &asked.name) {
+            ids.insert(self.random.of(id.as_bytes()), 0);
+        }
+        for id in asked.filter.as_ref().map_or(&[][..], Filter::tasks) {
+            ids.insert(self.random.of(id.as_bytes()), 0);
+        }
         if !ids.is_empty() && self.partitions.is_anothers_task(caller, &ids) {
             return Err(Error::new(Code::InvalidParams, "unknown task"));
         }

@@ -120,7 +120,7 @@ cases! {
     fn what_cannot_be_carried_is_not_advertised(host) {
         let mut run = Run::open(host, Setup::new());
         run.authority().always("server/discover", None, crate::authority::result(
-            r#"{"resultType":"complete","supportedVersions":["2026-07-28","2099-01-01"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true,"x":1},"prompts":{"listChanged":true},"logging":{},"extensions":{"io.modelcontextprotocol/tasks":{},"com.example/x":{}}},"ttlMs":0,"cacheScope":"public"}"#,
+            r#"{"resultType":"complete","supportedVersions":["2026-07-28","2099-01-01"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true,"x":1},"prompts":{"listChanged":true},"logging":{},"tasks":{"list":{}},"extensions":{"io.modelcontextprotocol/tasks":{},"com.example/x":{}}},"ttlMs":0,"cacheScope":"public"}"#,
         ));
         let answer = run.ask(&Message::bare("server/discover"));
         let changes = json!({"listChanged": true});
