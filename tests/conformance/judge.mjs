@@ -10,7 +10,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 const MODERN = "2026-07-28";
 const LEGACY = "2025-11-25";
 
-/** Extensions, whose schemas are not among the official ones: held to JSON-RPC and `Result` alone. */
+/** The tasks extension, which has definitions, but is in no union of the protocol's. */
 const EXTENSIONS = /^(notifications\/)?tasks(\/|$)/;
 
 const schemas = { [MODERN]: load(MODERN), [LEGACY]: load(LEGACY) };
@@ -38,7 +38,10 @@ export function faults(message, { version, toServer, method }) {
 
 function requestOf(schema, message, toServer) {
   const isRequest = message.id !== undefined;
-  if (EXTENSIONS.test(message.method)) return isRequest ? "JSONRPCRequest" : "JSONRPCNotification";
+  if (EXTENSIONS.test(message.method)) {
+    const named = schema.names.find((name) => schema.methodOf(name) === message.method);
+    return named ?? (isRequest ? "JSONRPCRequest" : "JSONRPCNotification");
+  }
   const union = `${toServer ? "Client" : "Server"}${isRequest ? "Request" : "Notification"}`;
   return membersOf(schema, union).find((name) => schema.methodOf(name) === message.method) ?? union;
 }
@@ -49,6 +52,7 @@ function errorOf(schema, { code }) {
 
 function resultOf(schema, { resultType }, method) {
   if (resultType === "input_required") return "InputRequiredResult";
+  if (resultType === "task" && schema.names.includes("CreateTaskResult")) return "CreateTaskResult";
   if (resultType !== undefined && resultType !== "complete") return "Result";
   const name = schema.names.find((name) => name.endsWith("Request") && schema.methodOf(name) === method);
   const result = name?.replace(/Request$/, "Result");
@@ -73,7 +77,9 @@ function check(schema, name, value) {
 }
 
 function load(revision) {
-  const schema = JSON.parse(readFileSync(new URL(`../vectors/${revision}/schema.json`, import.meta.url), "utf8"));
+  const read = (file) => JSON.parse(readFileSync(new URL(`../vectors/${revision}/${file}`, import.meta.url), "utf8"));
+  const schema = read("schema.json");
+  if (revision === MODERN) Object.assign(schema.$defs, read("tasks.json").$defs);
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
   ajv.addSchema(schema, "mcp");

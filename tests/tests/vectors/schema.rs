@@ -32,8 +32,9 @@ impl Schema {
         let schema = read(&vectors().join(revision).join("schema.json"));
         let mut defs = schema["$defs"].clone();
         if revision == "2026-07-28" {
-            for (name, definition) in crate::tasks::definitions() {
-                defs[name] = definition;
+            let tasks = read(&vectors().join(revision).join("tasks.json"));
+            for (name, definition) in tasks["$defs"].as_object().into_iter().flatten() {
+                defs[name] = definition.clone();
             }
         }
         Self {
