@@ -257,7 +257,7 @@ fn without_an_authority_it_is_acknowledged_here() {
 }
 
 /// A session-era authority that offers everything; its streams one after the other, the last again and again.
-fn told_by<const N: usize>(streams: [fn(&Seen) -> Say; N]) -> impl FnMut(&Seen) -> Say + Send + 'static {
+fn told_by<const N: usize>(streams: [Turn; N]) -> impl FnMut(&Seen) -> Say + Send + 'static {
     let (mut nth, mut sessions) = (0, 0);
     move |seen| match &*seen.method {
         "server/discover" => Say::empty(404),
@@ -403,7 +403,7 @@ fn more_resources_than_ids_are_subscribed_to_with_ids_of_their_own() {
 
 #[test]
 fn a_session_without_a_stream_is_a_clear_error() {
-    let refusals: [(fn(&Seen) -> Say, Code); 5] = [
+    let refusals: [(Turn, Code); 5] = [
         (|_| Say::empty(405), Code::MethodNotFound),
         (|_| Say::empty(404), Code::MethodNotFound),
         (|_| Say::json(200, json!({})), Code::MethodNotFound),
