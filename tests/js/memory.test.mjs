@@ -53,6 +53,17 @@ const WAYS = {
     await replica.close();
     await settled;
   },
+  async "closed with a session, and another before it"() {
+    const replica = await Replica.open(HI);
+    for (const isClosed of [true, false]) {
+      const transport = replica.transport();
+      const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+      await transport.send({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+      await transport.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+      if (isClosed) await transport.close();
+    }
+    await replica.close();
+  },
   async "closed while a body comes in"() {
     const start = {};
     const started = new Promise((resolve) => (start.resolve = resolve));

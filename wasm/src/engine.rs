@@ -449,7 +449,7 @@ impl Engine {
     }
 
     /// Counters: hits, misses, stale, collapsed, bypassed, stored, evicted, entries, bytes, flights, waiters,
-    /// subscriptions.
+    /// subscriptions, sessions.
     #[must_use]
     pub fn stats(&self) -> Box<[f64]> {
         let stats = self.replica.stats();
@@ -466,6 +466,7 @@ impl Engine {
             stats.flights,
             stats.waiters,
             stats.subscriptions,
+            stats.sessions,
         ]
         .map(double)
         .into()

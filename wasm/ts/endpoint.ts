@@ -173,6 +173,7 @@ function serve(
 
 function wait(host: Host, request: Request, admitted: Admitted): Promise<Response> {
   const ticket = host.border.call((engine) => engine.ticket());
+  const begun = admitted.verb === ASK.GET ? headOf(host.border, admitted, EVENTS) : undefined;
   const { signal } = request;
   return new Promise((resolve, reject) => {
     let events: Events | undefined;
@@ -215,8 +216,8 @@ function wait(host: Host, request: Request, admitted: Admitted): Promise<Respons
       },
       fail,
     });
+    if (begun !== undefined) open(begun).start();
     signal?.addEventListener("abort", leave, { once: true });
-    if (admitted.verb === ASK.GET) open(headOf(host.border, admitted, EVENTS)).start();
   });
 }
 

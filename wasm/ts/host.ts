@@ -15,8 +15,6 @@ const MAX_DELAY_MS = 0x7fff_ffff;
 
 /** Waits for the messages of one ticket. */
 export interface Waiter {
-  /** Waits for what may never come, and keeps no process alive for it. */
-  readonly isIdle?: boolean;
   /** A message stands in the border's output buffer; read it now. `last`: it is the response. */
   message(border: Border, last: boolean): void;
   /** There will be none. */
@@ -33,8 +31,6 @@ export class Host {
   readonly #settings: Settings;
   readonly #trips: Trips;
   readonly #waiters = new Map<number, Waiter>();
-  /** How many of them are not idle. */
-  #needed = 0;
   /** Called once the replica is closed or broken. */
   readonly #onEnd = new Set<(error: LeewardError, isBroken: boolean) => void>();
   #timer: { readonly at: number; readonly handle: unknown } | undefined;
@@ -109,19 +105,12 @@ export class Host {
   /** Waits for a ticket. */
   wait(ticket: number, waiter: Waiter): void {
     this.#waiters.set(ticket, waiter);
-    if (waiter.isIdle) return;
-    this.#needed += 1;
-    if (this.#needed === 1) this.#hold(true);
+    if (this.#waiters.size === 1) this.#hold(true);
   }
 
   /** Forgets a ticket without a word to the replica. */
   forget(ticket: number): void {
-    const waiter = this.#waiters.get(ticket);
-    if (waiter === undefined) return;
-    this.#waiters.delete(ticket);
-    if (waiter.isIdle) return;
-    this.#needed -= 1;
-    if (this.#needed === 0) this.#hold(false);
+    if (this.#waiters.delete(ticket) && this.#waiters.size === 0) this.#hold(false);
   }
 
   /** Says that a message of a ticket, other than the response, could not be passed on. */
@@ -163,7 +152,6 @@ export class Host {
     this.locals.abortAll(error);
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
-    this.#needed = 0;
     for (const waiter of waiters) this.#quietly("waiter", () => waiter.fail(error));
     const actions = [...this.#onEnd];
     this.#onEnd.clear();
@@ -296,7 +284,7 @@ export class Host {
     });
     // A host may close the replica while it is asked for a timer.
     if (!this.border.isOpen) return this.#disarm();
-    this.#hold(this.#needed > 0);
+    this.#hold(this.#waiters.size > 0);
   }
 
   #disarm(): void {

@@ -52,6 +52,7 @@ const COUNTERS = [
   "flights",
   "waiters",
   "subscriptions",
+  "sessions",
 ] as const;
 
 const encoder = new TextEncoder();
@@ -136,7 +137,8 @@ export class Replica {
   }
 
   /**
-   * A transport for `client.connect` of the official SDK, versions 1 and 2. Each client needs its own.
+   * A transport for `client.connect` of the official SDK, versions 1 and 2. Each client needs its own. One that begins
+   * with `initialize` listens for what changes at the authority: close it, or a process may not end by itself.
    *
    * @param options `principal`: who the client speaks for, as in {@link CallOptions}.
    *

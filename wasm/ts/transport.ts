@@ -76,7 +76,7 @@ export class ReplicaTransport {
           this.#deliver(this.#host.border);
           break;
         case SERVED.WAIT:
-          this.#wait((message as JsonRpcMessage).id, false);
+          this.#wait((message as JsonRpcMessage).id);
           break;
         default:
           this.#forgetCancelled(message);
@@ -111,7 +111,7 @@ export class ReplicaTransport {
 
   /** Gets the session's own stream, for what belongs to no request. A connection without a session has none. */
   #listen(): void {
-    if (this.#serve("", ASK.GET) === SERVED.WAIT) this.#wait(STREAM, true);
+    if (this.#serve("", ASK.GET) === SERVED.WAIT) this.#wait(STREAM);
   }
 
   /** Ends the session, if there is one and the replica still is. */
@@ -127,12 +127,11 @@ export class ReplicaTransport {
   }
 
   /** Waits for the messages of the ticket just given. `id` names it: the request's, or {@link STREAM}. */
-  #wait(id: unknown, isIdle: boolean): void {
+  #wait(id: unknown): void {
     const ticket = this.#host.border.call((engine) => engine.ticket());
     this.#tickets.set(id, ticket);
     this.#open.add(ticket);
     this.#host.wait(ticket, {
-      isIdle,
       message: (border, last) => {
         if (last) this.#open.delete(ticket);
         if (last && this.#tickets.get(id) === ticket) this.#tickets.delete(id);

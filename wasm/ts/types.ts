@@ -258,6 +258,8 @@ export interface Stats {
   waiters: number;
   /** Subscriptions open: neither trips nor waiting requests. */
   subscriptions: number;
+  /** Sessions of agents of the revisions before 2026-07-28. */
+  sessions: number;
 }
 
 /** A tool that this process answers itself. */

@@ -72,7 +72,7 @@ export function answer({ message, response }) {
   const results = {
     "server/discover": () => ({
       supportedVersions: [VERSION],
-      capabilities: { tools: {} },
+      capabilities: { tools: { listChanged: true }, resources: { subscribe: true }, logging: {} },
       ...hints,
     }),
     "tools/list": () => ({ tools, ...hints }),

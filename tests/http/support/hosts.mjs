@@ -6,6 +6,11 @@ export const ALICE = "token-of-alice-0123456789";
 export const BOB = "token-of-bob-0123456789";
 export const TOKENS = JSON.stringify({ [ALICE]: "alice", [BOB]: "bob" });
 
+const host = process.env.LEEWARD_HTTP_HOST ?? "worker";
+
+/** Whether the host can keep sessions. */
+export const keepsSessions = { worker: false, fetch: true }[host];
+
 const starts = {
   worker: async () => (await import("./worker.mjs")).startWorkers,
   fetch: async () => (await import("./fetch.mjs")).startHandlers,
@@ -16,4 +21,4 @@ const starts = {
  * them it keeps sessions. The result has for each name where it listens; beside them `logs`, of `{ level, message }`,
  * and `close`.
  */
-export const startHosts = await starts[process.env.LEEWARD_HTTP_HOST ?? "worker"]();
+export const startHosts = await starts[host]();

@@ -1,0 +1,112 @@
+// Sessions of the revisions before 2026-07-28: the official SDK's clients, unchanged, at the in-process transport and over
+// HTTP at `leeward/fetch`; behind the replica the official server, of either era.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { StreamableHTTPClientTransport as HttpV2 } from "@modelcontextprotocol/client";
+import { StreamableHTTPClientTransport as HttpV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+
+import { createHandler } from "../../wasm/dist/fetch.js";
+import { CLIENTS, connect, named, next, open } from "./support/clients.mjs";
+import { startFixture } from "./support/fixture.mjs";
+import { Authority, alone, turn } from "./support/index.mjs";
+
+const CHANGED = "notifications/tools/list_changed";
+const HTTP = { v1: HttpV1, v2: HttpV2 };
+
+/** Resolves once the authority has the stream on which it tells of changes. */
+async function listening({ count }, era) {
+  while ((await count(era === "modern" ? "subscriptions/listen" : "GET")) === 0) await turn();
+}
+
+for (const era of ["modern"]) {
+  for (const [kind, make] of CLIENTS) {
+    test(`${kind}: a client hears of changes in front of an authority of the ${era} era`, async (t) => {
+      const authority = await startFixture(t, "--era", era, "--ttl", "60000");
+      const replica = await open(t, authority.url);
+      const client = await connect(t, replica, make);
+      const before = (await client.listTools()).tools.length;
+      const told = next(client, CHANGED);
+      await listening(authority, era);
+      await replica.callTool("test_trigger_tool_change");
+      await told;
+      assert.equal((await client.listTools()).tools.length, before + 1);
+    });
+
+    test(`${kind}: a client hears logs of its level in front of an authority of the ${era} era`, async (t) => {
+      const { url } = await startFixture(t, "--era", era);
+      const client = await connect(t, await open(t, url), make);
+      const lines = [];
+      const note = ({ params }) => void lines.push(params.data);
+      client.setNotificationHandler(named(client, "notifications/message"), note);
+      const call = { name: "test_tool_with_logging", arguments: {} };
+      await client.setLoggingLevel("warning");
+      await client.callTool(call);
+      assert.deepEqual(lines, []);
+      await client.setLoggingLevel("info");
+      await client.callTool(call);
+      assert.equal(lines.length, 3, lines.join());
+    });
+  }
+}
+
+for (const [kind, make] of CLIENTS) {
+  test(`${kind}: a session ends with its connection, and no other does`, async (t) => {
+    const authority = await Authority.start();
+    t.after(() => authority.close());
+    const replica = await open(t, authority.url);
+    const [first, second] = [await connect(t, replica, make), await connect(t, replica, make)];
+    assert.equal(replica.stats().sessions, 2);
+    await first.listTools();
+    await first.close();
+    assert.equal(replica.stats().sessions, 1);
+    await second.ping();
+    await second.close();
+    const { sessions, subscriptions, waiters } = replica.stats();
+    assert.deepEqual([sessions, subscriptions, waiters], [0, 0, 0]);
+  });
+
+  test(`${kind}: a tool added here is told of without an authority`, async (t) => {
+    const replica = await alone(t);
+    const client = await connect(t, replica, make);
+    const told = next(client, CHANGED);
+    replica.tool({ name: "now", handler: () => "now" });
+    await told;
+    assert.deepEqual((await client.listTools()).tools.map(({ name }) => name), ["now"]);
+  });
+
+  test(`${kind}: a client has a session over HTTP, and ends it`, async (t) => {
+    const authority = await startFixture(t, "--era", "modern");
+    const handler = createHandler({ authority: authority.url, authenticate: () => "ann" });
+    t.after(() => handler.close());
+    const fetch = (url, init) => handler(new Request(url, init));
+    const transport = new HTTP[kind](new URL("https://edge.example/mcp"), { fetch });
+    const client = make();
+    await client.connect(transport);
+    t.after(() => client.close());
+    assert.ok(transport.sessionId);
+    const told = next(client, CHANGED);
+    await listening(authority, "modern");
+    await client.callTool({ name: "test_trigger_tool_change", arguments: {} });
+    await told;
+    await transport.terminateSession();
+    assert.equal((await handler.replica()).stats().sessions, 0);
+  });
+}
+
+test("where none are kept a client is served without", async (t) => {
+  const authority = await Authority.start();
+  t.after(() => authority.close());
+  const handler = createHandler({ authority: authority.url, authenticate: () => "ann", sessions: false });
+  t.after(() => handler.close());
+  for (const [kind, make] of CLIENTS) {
+    const fetch = (url, init) => handler(new Request(url, init));
+    const transport = new HTTP[kind](new URL("https://edge.example/mcp"), { fetch });
+    const client = make();
+    await client.connect(transport);
+    assert.equal(transport.sessionId, undefined);
+    assert.ok((await client.listTools()).tools.length > 0);
+    await client.close();
+  }
+});
