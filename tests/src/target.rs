@@ -16,6 +16,8 @@ pub enum Need {
     Bytes,
     /// Messages come with HTTP headers, and answers with a status.
     Http,
+    /// Agents of the session era may go without a session.
+    Sessionless,
     /// Messages come without HTTP headers; a connection remembers its version.
     InProcess,
     /// The host registers tools and resources of its own.

@@ -58,7 +58,7 @@ impl Run<'_> {
 }
 
 cases! {
-    fn a_stateless_agent_is_asked_by_a_result_and_answers_by_a_retry(host) needs(InProcess) {
+    fn a_stateless_agent_is_asked_by_a_result_and_answers_by_a_retry(host) needs(InProcess, Bytes) {
         let mut run = Run::open(host, old());
         run.authority().once("tools/call", Some("do_it"), stream(&[SAMPLING], DONE));
         let answer = run.ask(&able("do_it"));
@@ -170,6 +170,7 @@ cases! {
         run.target.advance(MAX_INPUT_WAIT.0 - 1);
         assert!(run.responses().is_empty());
         run.target.advance(1);
+        run.target.settle();
         assert_eq!(run.responses()[0]["error"]["code"], -32603);
         run.ask(&again(able("do_it"), &wanted, SAMPLED)).fails(Code::InvalidParams);
     }
@@ -200,7 +201,7 @@ cases! {
         asked(&run.ask(&able("do_it")));
     }
 
-    fn a_session_less_agent_is_told_that_it_cannot_be_asked(host) {
+    fn a_session_less_agent_is_told_that_it_cannot_be_asked(host) needs(Sessionless) {
         let wants = r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}},"requestState":"s"}"#;
         let mut run = Run::open(host, Setup::new());
         run.authority().once("tools/call", Some("do_it"), result(wants));

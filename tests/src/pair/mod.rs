@@ -48,6 +48,7 @@ impl Host for Kind {
         match need {
             Need::Http => *self != Self::InProcess,
             Need::Sessions => *self == Self::Sessions,
+            Need::Sessionless => *self != Self::Sessions,
             Need::InProcess => *self == Self::InProcess,
             _ => true,
         }

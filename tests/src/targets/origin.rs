@@ -25,7 +25,7 @@ fn token(principal: &str) -> String {
 
 impl Host for Origin {
     fn has(&self, need: Need) -> bool {
-        matches!(need, Need::Bytes | Need::Http | Need::Streams)
+        matches!(need, Need::Bytes | Need::Http | Need::Sessionless | Need::Streams)
     }
 
     fn open(&mut self, setup: Setup) -> Result<Box<dyn Target + '_>, String> {

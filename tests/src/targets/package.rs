@@ -21,7 +21,11 @@ pub(super) struct Package {
 
 impl Host for Package {
     fn has(&self, need: Need) -> bool {
-        !matches!(need, Need::Bytes | Need::Http | Need::Sessions) && !self.lacks.contains(&need)
+        // A connection is a session by itself.
+        !matches!(
+            need,
+            Need::Bytes | Need::Http | Need::Sessions | Need::Sessionless
+        ) && !self.lacks.contains(&need)
     }
 
     fn open(&mut self, setup: Setup) -> Result<Box<dyn Target + '_>, String> {
@@ -141,6 +145,10 @@ impl Target for Replica<'_> {
 
     fn outlast(&mut self, pending: Pending, ms: u64) -> Exchange {
         self.advance(ms);
+        // What takes its time may begin only when the network has brought something.
+        while !self.is_answered(pending) {
+            self.advance(1);
+        }
         self.finish(pending)
     }
 
