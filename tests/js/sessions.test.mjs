@@ -20,7 +20,7 @@ async function listening({ count }, era) {
   while ((await count(era === "modern" ? "subscriptions/listen" : "GET")) === 0) await turn();
 }
 
-for (const era of ["modern"]) {
+for (const era of ["legacy", "modern"]) {
   for (const [kind, make] of CLIENTS) {
     test(`${kind}: a client hears of changes in front of an authority of the ${era} era`, async (t) => {
       const authority = await startFixture(t, "--era", era, "--ttl", "60000");
