@@ -4,16 +4,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { StreamableHTTPClientTransport as HttpV2 } from "@modelcontextprotocol/client";
-import { StreamableHTTPClientTransport as HttpV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-
-import { createHandler } from "../../wasm/dist/fetch.js";
-import { CLIENTS, connect, named, next, open } from "./support/clients.mjs";
+import { CLIENTS, connect, named, next, open, serve } from "./support/clients.mjs";
 import { startFixture } from "./support/fixture.mjs";
 import { Authority, alone, turn } from "./support/index.mjs";
 
 const CHANGED = "notifications/tools/list_changed";
-const HTTP = { v1: HttpV1, v2: HttpV2 };
 
 /** Resolves once the authority has the stream on which it tells of changes. */
 async function listening({ count }, era) {
@@ -78,19 +73,14 @@ for (const [kind, make] of CLIENTS) {
 
   test(`${kind}: a client has a session over HTTP, and ends it`, async (t) => {
     const authority = await startFixture(t, "--era", "modern");
-    const handler = createHandler({ authority: authority.url, authenticate: () => "ann" });
-    t.after(() => handler.close());
-    const fetch = (url, init) => handler(new Request(url, init));
-    const transport = new HTTP[kind](new URL("https://edge.example/mcp"), { fetch });
-    const client = make();
-    await client.connect(transport);
-    t.after(() => client.close());
-    assert.ok(transport.sessionId);
+    const handler = await serve(t, authority.url);
+    const client = await connect(t, handler, make);
+    assert.ok(client.transport.sessionId);
     const told = next(client, CHANGED);
     await listening(authority, "modern");
     await client.callTool({ name: "test_trigger_tool_change", arguments: {} });
     await told;
-    await transport.terminateSession();
+    await client.transport.terminateSession();
     assert.equal((await handler.replica()).stats().sessions, 0);
   });
 }
@@ -98,15 +88,10 @@ for (const [kind, make] of CLIENTS) {
 test("where none are kept a client is served without", async (t) => {
   const authority = await Authority.start();
   t.after(() => authority.close());
-  const handler = createHandler({ authority: authority.url, authenticate: () => "ann", sessions: false });
-  t.after(() => handler.close());
-  for (const [kind, make] of CLIENTS) {
-    const fetch = (url, init) => handler(new Request(url, init));
-    const transport = new HTTP[kind](new URL("https://edge.example/mcp"), { fetch });
-    const client = make();
-    await client.connect(transport);
-    assert.equal(transport.sessionId, undefined);
+  const handler = await serve(t, authority.url, { sessions: false });
+  for (const [, make] of CLIENTS) {
+    const client = await connect(t, handler, make);
+    assert.equal(client.transport.sessionId, undefined);
     assert.ok((await client.listTools()).tools.length > 0);
-    await client.close();
   }
 });
