@@ -57,7 +57,7 @@ pub const MAX_LOGGED_BYTES_PER_SESSION: usize = 1 << 20;
 pub const MAX_LOGGED_BYTES: usize = 16 << 20;
 /// Most trips that wait at once for what their agents were asked.
 pub const MAX_ASKED: usize = 64;
-/// Most of them of one principal.
+/// Most of them of one principal; past it the oldest is given up.
 pub const MAX_ASKED_PER_PRINCIPAL: usize = 8;
 /// How long an agent may take over what it was asked, before the authority is told that there is no answer.
 pub const MAX_INPUT_WAIT: Millis = Millis(10 * 60 * 1000);

@@ -100,12 +100,19 @@ impl Core {
         let (caller, method, write) = (flight.caller.clone(), flight.method, flight.plan.write);
         let prior = flight.prior;
         let waiter = flight.waiters.first().ok_or(NOBODY)?;
-        let own = self.asked.iter().filter(|question| question.caller == caller);
-        if self.asked.len() >= MAX_ASKED
-            || own.count() >= MAX_ASKED_PER_PRINCIPAL
-            || requests.len() > MAX_INPUT_REQUESTS
-        {
+        if requests.len() > MAX_INPUT_REQUESTS {
             return Err("too much is asked at once");
+        }
+        let own = |question: &&Question| question.caller == caller;
+        if self.asked.iter().filter(own).count() >= MAX_ASKED_PER_PRINCIPAL {
+            // Agents may leave what they were asked lying: the oldest gives way.
+            let oldest = self.asked.iter().position(|question| question.caller == caller);
+            if let Some(at) = oldest {
+                let (flight, responses) = self.asked.remove(at).close();
+                self.due.push(Due::Answered(flight, responses));
+            }
+        } else if self.asked.len() >= MAX_ASKED {
+            return Err("too many agents are asked at once");
         }
         let to = match waiter.to.era {
             Era::Modern if !self.sessions.is_seeded() => return Err("there is no entropy yet"),
@@ -190,7 +197,7 @@ impl Core {
             };
             all.push((key.clone(), Body::Result(result.into())));
         }
-        let question = self.asked.swap_remove(at);
+        let question = self.asked.remove(at);
         if self.flights.flight(question.flight).is_none() {
             return Err(if question.write {
                 Error::new(
@@ -231,7 +238,7 @@ impl Core {
         });
         let whole = |question: &Question| question.responses.iter().all(|(_, response)| response.is_some());
         if self.asked.get(at).is_some_and(whole) {
-            let question = self.asked.swap_remove(at);
+            let question = self.asked.remove(at);
             step.answered = Some(question.close());
         }
         step
@@ -244,7 +251,7 @@ impl Core {
         if !self.is_awaited(flight)
             && let Some(at) = self.asked.iter().position(asked)
         {
-            let (flight, responses) = self.asked.swap_remove(at).close();
+            let (flight, responses) = self.asked.remove(at).close();
             self.due.push(Due::Answered(flight, responses));
         }
     }

@@ -64,8 +64,6 @@ fn what_waits_for_agents_is_bounded() {
             assert!(bench.asks(flight, 1, &mut heard).is_none());
             asked += 1;
         }
-        let (flight, _) = bench.departs(&caller, 0, &able("put", ""));
-        assert!(bench.asks(flight, 1, &mut heard).is_some(), "its share");
     }
     assert_eq!(asked, MAX_ASKED);
     let (flight, _) = bench.departs(&who("zoe"), 0, &able("put", ""));
@@ -75,6 +73,18 @@ fn what_waits_for_agents_is_bounded() {
         "{refused:?}"
     );
     assert_eq!(heard.replies.len(), MAX_ASKED);
+    assert!(bench.core.poll_due().is_none());
+    // Past its share, a principal's own oldest gives way, also where there is no room for others.
+    let (flight, _) = bench.departs(&who("p1"), 0, &able("put", ""));
+    assert!(bench.asks(flight, 1, &mut heard).is_none());
+    match bench.core.poll_due() {
+        Some(Due::Answered(FlightId(n), responses)) => {
+            assert_eq!(n, 1 + MAX_ASKED_PER_PRINCIPAL as u64);
+            assert!(matches!(&responses[..], [(_, Body::Error(_))]), "{responses:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let (flight, _) = bench.departs(&who("zoe"), 0, &able("put", ""));
     // They are not kept for ever.
     bench.now += crate::limits::MAX_INPUT_WAIT.0;
     bench.core.tick(bench.now().mono);

@@ -92,6 +92,12 @@ impl Authority {
         }
     }
 
+    /// How many responses to requests of its own it got.
+    pub fn responses(&self) -> usize {
+        let responds = |seen: &&Seen| seen.http == "POST" && seen.rpc.is_empty();
+        self.script.log.iter().filter(responds).count()
+    }
+
     pub(super) fn answer_in_session(&self, seen: &Seen) -> Plan {
         match &*seen.rpc {
             "resources/subscribe"
