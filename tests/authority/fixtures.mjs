@@ -6,6 +6,7 @@
 import { McpServer, createRequestStateCodec } from "@modelcontextprotocol/server";
 import { randomBytes } from "node:crypto";
 import { addInputRequiredPrompt, addInputRequiredTools } from "./input_required.mjs";
+import { paginate } from "./pages.mjs";
 import { addPrompts } from "./prompts.mjs";
 import { addResources } from "./resources.mjs";
 import { EXTENSIONS, addTaskMethods, addTaskTools, createTasks, guardTasks } from "./tasks.mjs";
@@ -23,16 +24,26 @@ const CACHEABLE = [
 /** Signs `requestState`, so that a tampered one is refused. One process serves every round: a random key will do. */
 const stateCodec = createRequestStateCodec({ key: randomBytes(32) });
 
-/** What is remembered across requests. `grown` tells which lists carry their extra entry. */
-export function createMemory() {
+/**
+ * What is remembered across requests. `grown` tells which lists carry their extra entry; `left(name)` is told of what
+ * its caller gave up.
+ */
+export function createMemory({ left }) {
   const listeners = [];
+  const watchers = [];
   const grown = { tools: false, prompts: false };
   return {
     calls: 0,
     tickets: new Map(),
     tasks: createTasks(),
     grown,
+    left,
     onChange: (listener) => listeners.push(listener),
+    onUpdate: (watcher) => watchers.push(watcher),
+    /** Tells every watcher that a resource is not what it was. */
+    update(uri) {
+      for (const watcher of watchers) watcher(uri);
+    },
     /** Adds the extra entry to a list, or takes it away again, and tells every listener. */
     change(list) {
       grown[list] = !grown[list];
@@ -41,8 +52,11 @@ export function createMemory() {
   };
 }
 
-/** Builds a server of one era. `refresh` makes its lists agree with the memory. */
-export function createMcpServer({ era, hints, memory }) {
+/**
+ * Builds a server of one era. `refresh` makes its lists agree with the memory, `update` tells the client of a resource
+ * that it subscribed to. `page` is how many entries a list has at most, zero for no limit.
+ */
+export function createMcpServer({ era, hints, page, memory }) {
   const mcp = new McpServer(
     { name: "test-authority", version: "1.0.0" },
     {
@@ -62,20 +76,22 @@ export function createMcpServer({ era, hints, memory }) {
   guardTasks(mcp);
   const extraTool = addTools(mcp, memory);
   addInputRequiredTools(mcp, stateCodec);
-  addResources(mcp, era);
+  const subscribed = addResources(mcp, era);
   const extraPrompt = addPrompts(mcp);
   addInputRequiredPrompt(mcp);
   if (era === "modern") {
     addTaskTools(mcp, memory.tasks);
     addTaskMethods(mcp, memory.tasks);
   }
+  if (page > 0) paginate(mcp.server, page);
 
   const refresh = () => {
     setEnabled(extraTool, memory.grown.tools);
     setEnabled(extraPrompt, memory.grown.prompts);
   };
   refresh();
-  return { mcp, refresh };
+  const update = (uri) => void (subscribed.has(uri) && mcp.server.sendResourceUpdated({ uri }));
+  return { mcp, refresh, update };
 }
 
 /** `enable` and `disable` notify the client each time they are called, so they are called on a change only. */

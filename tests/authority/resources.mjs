@@ -3,7 +3,10 @@
 import { ResourceTemplate } from "@modelcontextprotocol/server";
 import { PNG_BASE64 } from "./media.mjs";
 
-/** Registers the resources; a legacy server also takes `resources/subscribe`, which 2026-07-28 removed. */
+/**
+ * Registers the resources; a legacy server also takes `resources/subscribe`, which 2026-07-28 removed. Returns the set
+ * of URIs subscribed to so.
+ */
 export function addResources(mcp, era) {
   addText(mcp, "static-text", "A fixed text", "This is the content of the static text resource.");
   mcp.registerResource(
@@ -27,10 +30,18 @@ export function addResources(mcp, era) {
       ],
     }),
   );
+  const subscribed = new Set();
   if (era === "legacy") {
-    mcp.server.setRequestHandler("resources/subscribe", () => ({}));
-    mcp.server.setRequestHandler("resources/unsubscribe", () => ({}));
+    mcp.server.setRequestHandler("resources/subscribe", ({ params }) => {
+      subscribed.add(params.uri);
+      return {};
+    });
+    mcp.server.setRequestHandler("resources/unsubscribe", ({ params }) => {
+      subscribed.delete(params.uri);
+      return {};
+    });
   }
+  return subscribed;
 }
 
 function addText(mcp, name, description, content) {

@@ -4,16 +4,19 @@
 // Streamable HTTP at /mcp, and count what arrives (trips.mjs). It holds no authorization and listens on
 // 127.0.0.1 only; it is a fixture, not an example of a deployment.
 //
-//   node server.mjs [--port N] [--era both|modern|legacy] [--ttl MS] [--scope public|private]
+//   node server.mjs [--port N] [--era both|modern|legacy] [--ttl MS] [--scope public|private] [--page N]
 //
 // --port   0 (the default) lets the system choose.
 // --era    which revisions are served: 2026-07-28 (modern), 2025-11-25 and earlier by session (legacy), or both.
 // --ttl    ttlMs of every cacheable result; 0, the default, makes none fresh.
 // --scope  cacheScope of every cacheable result; private is the default.
+// --page   how many entries a list has at most, the rest on further pages; 0, the default, makes it one page.
 //
 // Prints one line, `listening on http://127.0.0.1:N/mcp`, when it is ready. Beside /mcp:
 //
 //   GET  /__stats          the trips since the start or the last reset, as JSON
+//   GET  /__left?name=NAME the same, once what has this name has been given up: a call of `hold` with it as its `id`,
+//                          or a `subscriptions/listen` for the resource with it as its URI
 //   POST /__reset          zeroes the trips; what the tools remember stays
 //   POST /__drop-sessions  forgets every legacy session, as a restarted server would
 
@@ -30,15 +33,16 @@ import {
 } from "@modelcontextprotocol/server";
 import { createMemory, createMcpServer } from "./fixtures.mjs";
 import { createSessions } from "./sessions.mjs";
-import { createTrips } from "./trips.mjs";
+import { createTrips, subscriptionsIn } from "./trips.mjs";
 
 const options = readOptions();
-const memory = createMemory();
 const trips = createTrips();
+const memory = createMemory(trips);
 const hints = { ttlMs: options.ttl, cacheScope: options.scope };
+const { page } = options;
 
-const sessions = createSessions(() => createMcpServer({ era: "legacy", hints, memory }));
-const modern = createMcpHandler(() => createMcpServer({ era: "modern", hints, memory }).mcp, {
+const sessions = createSessions(() => createMcpServer({ era: "legacy", hints, page, memory }));
+const modern = createMcpHandler(() => createMcpServer({ era: "modern", hints, page, memory }).mcp, {
   legacy: "reject",
 });
 
@@ -46,6 +50,10 @@ memory.onChange((list) => {
   if (list === "tools") modern.notify.toolsChanged();
   else modern.notify.promptsChanged();
   sessions.refresh();
+});
+memory.onUpdate((uri) => {
+  modern.notify.resourceUpdated(uri);
+  sessions.update(uri);
 });
 
 const http = createServer((req, res) => {
@@ -60,9 +68,13 @@ http.listen(options.port, "127.0.0.1", () => {
 });
 
 async function route(req, res) {
-  const { pathname } = new URL(req.url, "http://127.0.0.1");
+  const { pathname, searchParams } = new URL(req.url, "http://127.0.0.1");
   const call = `${req.method} ${pathname}`;
   if (call === "GET /__stats") return sendJson(res, 200, trips.snapshot());
+  if (call === "GET /__left") {
+    await trips.whenLeft(searchParams.get("name"));
+    return sendJson(res, 200, trips.snapshot());
+  }
   if (call === "POST /__reset") {
     trips.reset();
     return sendJson(res, 200, trips.snapshot());
@@ -73,6 +85,8 @@ async function route(req, res) {
   const body = await readBody(req);
   if (req.method === "POST") trips.count(body);
   else trips.countVerb(req.method);
+  // Only its connection tells that a subscription has ended.
+  for (const uri of subscriptionsIn(body)) res.on("close", () => trips.left(uri));
   const refusal = foreignCaller(req);
   if (refusal) return sendJson(res, 403, rpcError(-32600, refusal));
   await sendResponse(res, await answer(toRequest(req, res, body)));
@@ -147,6 +161,7 @@ function readOptions() {
       era: { type: "string", default: "both" },
       ttl: { type: "string", default: "0" },
       scope: { type: "string", default: "private" },
+      page: { type: "string", default: "0" },
     },
   });
   const oneOf = (name, allowed) => {
@@ -162,6 +177,7 @@ function readOptions() {
     era: oneOf("era", ["both", "modern", "legacy"]),
     ttl: natural("ttl"),
     scope: oneOf("scope", ["public", "private"]),
+    page: natural("page"),
   };
 }
 

@@ -37,6 +37,10 @@ export function createSessions(open) {
     refresh() {
       for (const session of sessions.values()) session.refresh();
     },
+    /** Tells the sessions that subscribed to this resource that it changed. */
+    update(uri) {
+      for (const session of sessions.values()) session.update(uri);
+    },
     /** Forgets every session and says how many there were. */
     drop() {
       const dropped = sessions.size;

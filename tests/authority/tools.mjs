@@ -45,7 +45,7 @@ export const object = (properties, required = []) =>
 /** Registers the tools and returns the one that comes and goes, disabled or not as the caller decides. */
 export function addTools(mcp, memory) {
   addContentTools(mcp);
-  addStreamingTools(mcp);
+  addStreamingTools(mcp, memory);
   addSchemaTools(mcp);
   addCountingTools(mcp, memory);
   addLegacyTools(mcp);
@@ -80,7 +80,7 @@ function addContentTools(mcp) {
   });
 }
 
-function addStreamingTools(mcp) {
+function addStreamingTools(mcp, memory) {
   mcp.registerTool("test_tool_with_progress", { description: "Reports progress three times" }, async (ctx) => {
     const progressToken = ctx.mcpReq._meta?.progressToken;
     for (const progress of [0, 50, 100]) {
@@ -100,10 +100,30 @@ function addStreamingTools(mcp) {
   };
   mcp.registerTool("test_logging_tool", { description: "Logs, where the request asked for logs" }, logging);
   mcp.registerTool("test_tool_with_logging", { description: "Logs three lines at level info" }, logging);
+  mcp.registerTool(
+    "hold",
+    {
+      description: "Reports progress once, then answers when its caller has given it up",
+      inputSchema: object({ id: { type: "string" } }, ["id"]),
+    },
+    ({ id }, ctx) => hold(id, ctx, memory),
+  );
   mcp.registerTool("test_reconnection", { description: "Closes its stream before it answers" }, (ctx) => {
     ctx.http?.closeSSE?.();
     return text("Reconnection test completed successfully");
   });
+}
+
+async function hold(id, ctx, memory) {
+  const { signal } = ctx.mcpReq;
+  const given = new Promise((resolve) => signal.addEventListener("abort", resolve));
+  const progressToken = ctx.mcpReq._meta?.progressToken;
+  if (progressToken !== undefined) {
+    await ctx.mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress: 1, total: 2 } });
+  }
+  if (!signal.aborted) await given;
+  memory.left(id);
+  return text("Given up");
 }
 
 function addSchemaTools(mcp) {
@@ -257,4 +277,15 @@ function addTriggers(mcp, memory) {
     });
   trigger("test_trigger_tool_change", "tools");
   trigger("test_trigger_prompt_change", "prompts");
+  mcp.registerTool(
+    "test_trigger_resource_update",
+    {
+      description: "Notifies those subscribed to a resource",
+      inputSchema: object({ uri: { type: "string" } }, ["uri"]),
+    },
+    ({ uri }) => {
+      memory.update(uri);
+      return text(`${uri} updated`);
+    },
+  );
 }

@@ -4,10 +4,26 @@
 // trip too. Client answers to server requests (no `method`) are none. Bodies that are not JSON count under
 // the method "(unreadable)". What is no POST counts under its HTTP method, and is no trip.
 
-/** Creates a counter; `total` is the number of requests and notifications, the rest splits it up by name. */
+/**
+ * Creates a counter; `total` is the number of requests and notifications, the rest splits it up by name. `left` is what
+ * callers gave up, by name.
+ */
 export function createTrips() {
   let stats = empty();
+  let waiting = [];
   return {
+    /** Counts what its caller gave up. */
+    left(name) {
+      bump(stats.left, name);
+      waiting = waiting.filter((check) => !check());
+    },
+    /** Resolves once what has this name has been given up. */
+    whenLeft(name) {
+      return new Promise((resolve) => {
+        const check = () => Object.hasOwn(stats.left, name) && (resolve(), true);
+        if (!check()) waiting.push(check);
+      });
+    },
     count(body) {
       for (const message of messagesOf(body)) tally(stats, message);
     },
@@ -19,8 +35,17 @@ export function createTrips() {
   };
 }
 
+/** The URIs of resources that a `subscriptions/listen` asks for. */
+export function subscriptionsIn(body) {
+  if (body.length === 0) return [];
+  return messagesOf(body).flatMap((message) => {
+    const uris = message?.method === "subscriptions/listen" && message.params?.notifications?.resourceSubscriptions;
+    return Array.isArray(uris) ? uris : [];
+  });
+}
+
 function empty() {
-  return { total: 0, methods: {}, tools: {}, resources: {}, prompts: {} };
+  return { total: 0, methods: {}, tools: {}, resources: {}, prompts: {}, left: {} };
 }
 
 function messagesOf(body) {
