@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 use lexopt::{Arg, ValueExt};
 
 use crate::build;
+use crate::clients;
 use crate::conformance;
 use crate::crates;
 use crate::error::{Context, Error, Result};
@@ -45,6 +46,9 @@ pub(crate) fn ci(workspace: &Workspace) -> Result<ExitCode> {
 fn all_steps(workspace: &Workspace) -> Result<Vec<Step>> {
     let mut steps = source_steps(workspace);
     steps.extend(test_steps(workspace));
+    if clients::has_python(workspace) {
+        steps.push(clients::python());
+    }
     steps.push(Step::new("fuzz, briefly", fuzz::brief));
     let mut demonstration = workspace.command(env::current_exe().context("where am I")?);
     demonstration.args(["run", "--once", "--port", "0"]);
@@ -123,6 +127,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         http_tests("worker").needs(&[build::WORKER]),
         http_tests("fetch").needs(&[build::NPM]),
         node_tests("tests/worker", 24).needs(&[build::WORKER]),
+        clients::typescript(),
         node_tests("tests/browser", 24).needs(&[build::NPM]),
         node_tests("tests/conformance", 24),
         exports(20).needs(&[build::NPM]),

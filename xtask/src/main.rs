@@ -5,6 +5,7 @@
 mod browser;
 mod build;
 mod ci;
+mod clients;
 mod conformance;
 mod crates;
 mod error;
@@ -51,6 +52,7 @@ cargo xtask <command>
       --port N                 where the page is served (8788)
   test [NAME]                set up, build, run every test; or the steps of `ci` with NAME in theirs
   hosts [NAME]               run the behaviour suite on every host, or those with NAME in theirs; print one table
+  clients                    real clients, TypeScript and Python, against the worker and leeward/fetch; print one table
   conformance server [options]  the official suite through the replica, cold and warm; print its table
       --host worker|node       where the replica runs (both); `direct`: without one; repeatable
       --spec REV               2026-07-28 or 2025-11-25 (both); repeatable
@@ -93,6 +95,7 @@ fn dispatch() -> Result<ExitCode> {
         "browser" => browser::command(&workspace, args).map(done),
         "test" => ci::test(&workspace, args),
         "hosts" => hosts::command(&workspace, args),
+        "clients" => no_more(args).and_then(|()| clients::command(&workspace)),
         "conformance" => conformance::command(&workspace, args),
         "fuzz" => fuzz::command(&workspace, args).and_then(ci::finish),
         "ci" => no_more(args).and_then(|()| ci::ci(&workspace)),

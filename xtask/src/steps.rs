@@ -87,18 +87,29 @@ fn node_tests_as(
     env: Option<(&'static str, &'static str)>,
 ) -> Step {
     Step::new(name, move |workspace, log| {
-        let files = workspace.files(dir, ".test.mjs")?;
-        let mut command = workspace.node(node, "--test");
-        command
-            .envs(env)
-            .args([
-                "--test-reporter=tap",
-                "--test-concurrency=1",
-                "--test-timeout=120000",
-            ])
-            .args(files);
+        let mut command = node_test_command(workspace, dir, node, env)?;
         counted(&mut command, log, report::node)
     })
+}
+
+/// Runs every `DIR/*.test.mjs` and prints TAP.
+pub(crate) fn node_test_command(
+    workspace: &Workspace,
+    dir: &str,
+    node: u8,
+    env: Option<(&str, &str)>,
+) -> Result<Command> {
+    let files = workspace.files(dir, ".test.mjs")?;
+    let mut command = workspace.node(node, "--test");
+    command
+        .envs(env)
+        .args([
+            "--test-reporter=tap",
+            "--test-concurrency=1",
+            "--test-timeout=120000",
+        ])
+        .args(files);
+    Ok(command)
 }
 
 /// Runs a command and counts its cases.
