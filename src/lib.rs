@@ -24,7 +24,7 @@ pub mod table;
 
 pub use border::{Ctx, Failure, Input, Millis, Now, OpId, Output, Reply, Ticket};
 pub use config::Config;
-pub use dispatch::{Caller, Core, Request, Served, Step, Verb};
+pub use dispatch::{Affinity, Caller, Core, Request, Served, Step, Verb};
 pub use error::{Code, Error};
 pub use limits::Limits;
 pub use provenance::Provenance;

@@ -8,11 +8,13 @@
 //! joins trips, `settle` stores, `ask` brings the authority's questions to agents, `listen` keeps subscriptions,
 //! `session` answers what belongs to a session, `streams` keeps those of sessions, `tasks` knows whose a task is,
 //! `lists` merges local items and reads annotations, `render` writes.
+//! `affinity` tells hosts of many instances which of them answers.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+mod affinity;
 mod agent;
 mod ask;
 mod batch;
@@ -30,6 +32,7 @@ mod streams;
 mod tasks;
 mod trip;
 
+pub use affinity::{Affinity, Passed};
 pub use agent::{Caller, Due, Request, Served, Stats, Step, Verb};
 pub use trip::{Answer, Body, Forward, InputResponses, Sink, Trip, TripError};
 

@@ -111,7 +111,13 @@ impl Core {
             .served
     }
 
-    fn refuse_request(&mut self, legacy: bool, id: Option<&str>, error: &Error, out: &mut Vec<u8>) -> Step {
+    pub(super) fn refuse_request(
+        &mut self,
+        legacy: bool,
+        id: Option<&str>,
+        error: &Error,
+        out: &mut Vec<u8>,
+    ) -> Step {
         let mut step = self.refuse(id, error, out);
         // Only the headers of a stateless message mirror its body, whatever version they say.
         let legacy = legacy && error.code != Code::HeaderMismatch;

@@ -127,6 +127,11 @@ impl Link {
         }
     }
 
+    /// Whether the authority is known to keep no sessions.
+    pub(crate) fn is_modern(&self) -> bool {
+        self.era.is_some_and(|(era, ..)| era == Era::Modern)
+    }
+
     fn number(&mut self) -> u64 {
         self.next = self.next.saturating_add(1);
         self.next

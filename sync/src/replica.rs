@@ -13,10 +13,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use leeward::border::{Event, FlightId, LocalCall};
-use leeward::dispatch::{Due, Forward, InputResponses, Sink, Stats, Trip};
+use leeward::dispatch::{Due, Forward, InputResponses, Passed, Sink, Stats, Trip};
 use leeward::mcp::subscription::Change;
 use leeward::table::Table;
-use leeward::{Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
+use leeward::{
+    Affinity, Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket,
+};
 
 use crate::clock::Clock;
 use crate::desk::Desk;
@@ -276,6 +278,39 @@ impl Replica {
     /// Makes everything stored stale at once.
     pub fn invalidate(&mut self) {
         self.core.invalidate();
+    }
+
+    /// Who is to answer a request, where many instances serve one endpoint.
+    #[must_use]
+    pub fn affinity(&self, request: &Request<'_>) -> Affinity {
+        self.core.affinity(request, !self.link.is_modern())
+    }
+
+    /// See [`Core::pass_on`].
+    #[must_use]
+    pub fn pass_on(&self, request: &Request<'_>) -> Passed {
+        self.core.pass_on(request)
+    }
+
+    /// See [`Core::overhear`].
+    pub fn overhear(&mut self, now: Now, passed: &Passed, raw: &str) {
+        self.core.overhear(now.mono, passed, raw);
+    }
+
+    /// See [`Core::abandon_passed`].
+    pub fn abandon_passed(&mut self, now: Now, passed: &Passed) {
+        self.core.abandon_passed(now.mono, passed);
+    }
+
+    /// See [`Core::refuse_abandoned`].
+    pub fn refuse_abandoned(
+        &mut self,
+        now: Now,
+        passed: &Passed,
+        request: &Request<'_>,
+        out: &mut Vec<u8>,
+    ) -> Served {
+        self.core.refuse_abandoned(now.mono, passed, request, out)
     }
 
     /// See [`Core::draw_id`].

@@ -4,6 +4,7 @@ extern crate std;
 
 mod ask;
 mod batches;
+mod elsewhere;
 mod guards;
 mod listen;
 mod sessions;
