@@ -1,5 +1,8 @@
 // The built worker in workerd, started anew for each `open` (see orders.mjs). The suite speaks HTTP to it itself.
 //
+// It has no Durable Objects: the suite expects of a host that it is one replica. What lives in them is tried by ../http and
+// ../worker.
+//
 // LEEWARD_WORKER_BUILD names the directory of the build; by default it is the one of `cargo xtask build worker`.
 
 import { readFile } from "node:fs/promises";

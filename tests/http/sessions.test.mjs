@@ -1,17 +1,14 @@
 // Sessions of the revisions before 2026-07-28: their life, their streams, and whose they are.
 
 import assert from "node:assert/strict";
-import { after, before, test as always } from "node:test";
+import { after, before, test } from "node:test";
 import { callResult, CHANGED, gate, openEvents, scriptListen, startAuthority } from "./support/authority.mjs";
 import { events, messages, post, send } from "./support/client.mjs";
-import { ALICE, BOB, keepsSessions, startHosts, TOKENS } from "./support/hosts.mjs";
+import { ALICE, BOB, startHosts, TOKENS } from "./support/hosts.mjs";
 import { openSession, sessionAs } from "./support/session.mjs";
 
-const VERSIONS = ["2025-11-25", "2025-06-18"];
+const VERSIONS = ["2025-11-25", "2025-06-18", "2025-03-26"];
 const PROGRESS = { progressToken: "mine-1" };
-
-/** A host that cannot keep sessions has none of these cases but the last. */
-const test = keepsSessions ? always : () => {};
 
 let authority;
 let hosts;
@@ -264,7 +261,7 @@ test("a page may use sessions if it may call", async () => {
   assert.ok((await end()).status < 300);
 });
 
-always("a host that keeps none takes neither GET nor DELETE, and gives no name", async () => {
+test("a host that keeps none takes neither GET nor DELETE, and gives no name", async () => {
   const { opened, id, ask } = await openSession(hosts.without);
   assert.equal(opened.status, 200);
   assert.equal(id, undefined);

@@ -1,7 +1,9 @@
-//! The loop of one request: carries the replica's outputs into the world and brings back what happened.
+//! The loop of one context: carries the replica's outputs into the world and brings back what happened.
 //!
-//! It does only what its own context is told, with I/O of its own request. It goes on after the client has its
-//! answer, or has left, for as long as something of its context is under way, within [`LINGER`].
+//! In an isolate that is the context of one request: the loop does only what that is told, with I/O of its own request.
+//! It goes on after the client has its answer, or has left, for as long as something of its context is under way,
+//! within [`LINGER`]. In an object it is [`Ctx::SHARED`], which never ends: I/O there belongs to the object, and one loop
+//! does that of all its requests.
 
 use core::future::{Future as _, poll_fn};
 use core::pin::Pin;
@@ -12,12 +14,12 @@ use std::collections::BTreeMap;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use leeward::{Ctx, Failure, Input, Millis, OpId, Output, Reply, Ticket};
+use leeward::{Ctx, Failure, Input, Millis, OpId, Output, Reply, Served, Ticket};
 use worker::Delay;
 use worker::wasm_bindgen_futures::JsFuture;
 
 use crate::client::Client;
-use crate::host;
+use crate::host::{self, Arrival, Handle, Host};
 use crate::runtime;
 use crate::upstream::{Done, Fetch};
 
@@ -30,42 +32,40 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// The loop of one context.
 pub(crate) struct Driver {
+    host: Handle,
     ctx: Ctx,
-    waiting: Option<Waiting>,
+    /// Whoever still waits, by what for.
+    clients: BTreeMap<Ticket, Client>,
     fetches: BTreeMap<OpId, Fetch>,
     under_way: FuturesUnordered<LocalBoxFuture<'static, Done>>,
     bell: Option<JsFuture>,
     /// The timer that runs, and when it is due.
     timer: Option<(Millis, Pin<Box<Delay>>)>,
-    /// When to end, whatever is under way; set once nobody waits.
+    /// When to end, whatever is under way; set once nobody waits for a context that ends.
     end: Option<Millis>,
-}
-
-/// Whoever still waits, and for what.
-struct Waiting {
-    ticket: Ticket,
-    client: Client,
 }
 
 enum Woke {
     Done(Done),
     Bell,
-    Gone,
+    Gone(Ticket),
     Time,
 }
 
 impl Driver {
-    /// A loop for `ctx`, with the client that waits for a ticket's reply if there is one.
-    pub(crate) fn new(ctx: Ctx, waits: Option<(Ticket, Client)>) -> Self {
-        let end = waits.is_none().then(|| runtime::now().mono + LINGER);
+    /// A loop for `ctx`, with the client that waits for a ticket's reply if there is one. That of [`Ctx::SHARED`] takes
+    /// more of them as they arrive.
+    pub(crate) fn new(host: Handle, ctx: Ctx, waits: Option<(Ticket, Client)>) -> Self {
+        let ends = waits.is_none() && ctx != Ctx::SHARED;
         Self {
+            host,
             ctx,
-            waiting: waits.map(|(ticket, client)| Waiting { ticket, client }),
+            clients: waits.into_iter().collect(),
             fetches: BTreeMap::new(),
             under_way: FuturesUnordered::new(),
             bell: None,
             timer: None,
-            end,
+            end: ends.then(|| runtime::now().mono + LINGER),
         }
     }
 
@@ -80,7 +80,7 @@ impl Driver {
             match self.wake().await {
                 Woke::Done(done) => self.take(done),
                 Woke::Bell => self.bell = None,
-                Woke::Gone => self.cancel(),
+                Woke::Gone(ticket) => self.cancel(ticket),
                 Woke::Time => self.tick(),
             }
         }
@@ -92,14 +92,27 @@ impl Driver {
     fn listen(&mut self) {
         if self.bell.is_none() {
             let (rung, ring) = runtime::bell();
-            host::with(|host| host.hang(self.ctx, ring));
+            self.host.with(|host| host.hang(self.ctx, ring));
             self.bell = Some(rung);
         }
     }
 
     /// Does what the replica wants done.
     fn settle(&mut self) {
-        while let Some(output) = host::with(|host| host.replica.poll_output(self.ctx)).flatten() {
+        let mut answered = Vec::new();
+        if self.ctx == Ctx::SHARED {
+            for arrival in self.host.with(Host::arrivals).unwrap_or_default() {
+                match arrival.served {
+                    Served::Wait(_) => self.clients.extend(arrival.client.take(arrival.served, &[])),
+                    _ => answered.push(arrival),
+                }
+            }
+        }
+        while let Some(output) = self
+            .host
+            .with(|host| host.replica.poll_output(self.ctx))
+            .flatten()
+        {
             let answer = match output {
                 Output::Fetch { op, request } => match Fetch::start(op, request) {
                     Ok((fetch, sent)) => {
@@ -117,11 +130,23 @@ impl Driver {
                     None
                 }
                 Output::Reply(reply) => self.pass_on(&reply),
+                Output::Save { key, record } => {
+                    self.host.with(|host| {
+                        if let Some(store) = &host.store {
+                            store.save(&key, record.as_deref());
+                        }
+                    });
+                    None
+                }
                 output => host::at_once(output),
             };
             if let Some(input) = answer {
                 self.handle(input);
             }
+        }
+        // Only now: what was to be stored before they are told is on its way to the storage.
+        for Arrival { client, served, out } in answered {
+            client.take(served, &out);
         }
     }
 
@@ -144,18 +169,18 @@ impl Driver {
     /// Gives a part of the answer to the client; the replica hears of what found no room.
     fn pass_on(&mut self, reply: &Reply) -> Option<Input> {
         let ticket = reply.ticket;
-        let waiting = self.waiting.as_mut().filter(|waiting| waiting.ticket == ticket)?;
-        let passed = waiting.client.pass_on(reply, runtime::now().mono);
+        let client = self.clients.get_mut(&ticket)?;
+        let passed = client.pass_on(reply, runtime::now().mono);
         if reply.last {
-            self.nobody_waits();
+            self.part(ticket);
         }
         (!passed).then_some(Input::Dropped { ticket })
     }
 
     /// Whether nothing is left to do.
     fn is_over(&self) -> bool {
-        let late = self.end.is_some_and(|end| runtime::now().mono >= end);
-        self.waiting.is_none() && (self.fetches.is_empty() || late)
+        let Some(end) = self.end else { return false };
+        self.fetches.is_empty() || runtime::now().mono >= end
     }
 
     /// Waits for whatever comes first.
@@ -170,10 +195,10 @@ impl Driver {
             {
                 return Poll::Ready(Woke::Bell);
             }
-            if let Some(waiting) = &mut self.waiting
-                && waiting.client.poll_gone(context).is_ready()
-            {
-                return Poll::Ready(Woke::Gone);
+            for (ticket, client) in &mut self.clients {
+                if client.poll_gone(context).is_ready() {
+                    return Poll::Ready(Woke::Gone(*ticket));
+                }
             }
             if let Some((_, timer)) = &mut self.timer
                 && timer.as_mut().poll(context).is_ready()
@@ -187,11 +212,11 @@ impl Driver {
 
     /// Sets the timer to the first of what is due, unless it already is.
     fn set_timer(&mut self) {
-        let next_tick = host::with(|host| host.replica.poll_timeout(self.ctx)).flatten();
-        let keep_alive = self
-            .waiting
-            .as_ref()
-            .and_then(|waiting| waiting.client.next_keep_alive());
+        let next_tick = self
+            .host
+            .with(|host| host.replica.poll_timeout(self.ctx))
+            .flatten();
+        let keep_alive = self.clients.values().filter_map(Client::next_keep_alive).min();
         let due = [next_tick, self.end, keep_alive].into_iter().flatten().min();
         let Some(due) = due else {
             self.timer = None;
@@ -247,33 +272,36 @@ impl Driver {
     }
 
     fn handle(&self, input: Input) {
-        host::with(|host| host.replica.handle(runtime::now(), self.ctx, input));
+        self.host
+            .with(|host| host.replica.handle(runtime::now(), self.ctx, input));
     }
 
-    /// The client has left.
-    fn cancel(&mut self) {
-        if let Some(Waiting { ticket, .. }) = &self.waiting {
-            self.handle(Input::Cancel { ticket: *ticket });
-            self.nobody_waits();
+    /// A client has left.
+    fn cancel(&mut self, ticket: Ticket) {
+        self.handle(Input::Cancel { ticket });
+        self.part(ticket);
+    }
+
+    /// Nothing more is said to a client.
+    fn part(&mut self, ticket: Ticket) {
+        self.clients.remove(&ticket);
+        if self.clients.is_empty() && self.ctx != Ctx::SHARED {
+            self.end = Some(runtime::now().mono + LINGER);
         }
-    }
-
-    fn nobody_waits(&mut self) {
-        self.waiting = None;
-        self.end = Some(runtime::now().mono + LINGER);
     }
 
     fn tick(&mut self) {
         self.timer = None;
         self.handle(Input::Tick);
-        if let Some(waiting) = &mut self.waiting {
-            waiting.client.keep_alive(runtime::now().mono);
-        }
+        let now = runtime::now().mono;
+        self.clients
+            .values_mut()
+            .for_each(|client| client.keep_alive(now));
     }
 
     /// Leaves nothing behind.
     async fn finish(mut self) {
-        host::with(|host| host.leave(runtime::now(), self.ctx));
+        self.host.with(|host| host.leave(runtime::now(), self.ctx));
         for fetch in core::mem::take(&mut self.fetches).into_values() {
             fetch.abort();
         }

@@ -1,95 +1,155 @@
-//! The HTTP side: reads a request's head and body, and has the gate ([`leeward::http`]) and the replica answer.
+//! The HTTP side: reads a request's head and body, and has the gate ([`leeward::http`]) and the replica answer, or the
+//! object that the request belongs to ([`crate::sessions`]).
 
 use futures::StreamExt as _;
-use leeward::http::{Admitted, Head, Identity, Response as Answer, message_headers};
-use leeward::{Request as Message, Served};
+use leeward::http::{Accept, Admitted, Head, Headers, Identity, Response as Answer, message_headers};
+use leeward::{Affinity, Caller, Ctx, Error, Request as Message, Served, Verb};
 use worker::{Env, Request};
 
 use crate::client::{Client, Departure};
 use crate::driver::Driver;
-use crate::host;
+use crate::host::{self, Handle, Host};
 use crate::reply::{self, Sender};
 use crate::runtime;
+use crate::sessions::Object;
+
+/// A request that may be served, and its message.
+pub(crate) struct Incoming {
+    pub(crate) caller: Caller,
+    pub(crate) verb: Verb,
+    pub(crate) accept: Accept,
+    /// What every answer to it carries.
+    pub(crate) common: Headers,
+    /// Its headers, as far as the replica needs them.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) message: Vec<u8>,
+}
 
 /// Serves one HTTP request to its end, background work included.
 pub(crate) async fn serve(mut request: Request, env: Env, reply: Sender) {
-    if let Err(error) = host::open(&env) {
-        let mut id = [0; 8];
-        id.iter_mut()
-            .zip(runtime::random(8))
-            .for_each(|(to, byte)| *to = byte);
-        let no_store = vec![("cache-control", "no-store".into())];
-        let refusal = Answer::refusal(error.code.http(), &error, u64::from_be_bytes(id), no_store);
-        return reply.respond(reply::whole(refusal));
+    let host = match host::isolate(&env) {
+        Ok(host) => host,
+        Err(error) => return refuse(&reply, &error),
+    };
+    let mut departure = Departure::of(&request);
+    let incoming = match read(&host, &mut request, Identity::Bearer).await {
+        Some(Ok(incoming)) => incoming,
+        Some(Err(answer)) => return reply.respond(reply::whole(answer)),
+        None => return,
+    };
+    let Some((ctx, affinity)) = host.with(|host| {
+        let ctx = host.next_context();
+        (ctx, host.replica.affinity(&incoming.request(ctx)))
+    }) else {
+        return;
+    };
+    let object = match affinity {
+        Affinity::Anywhere => None,
+        Affinity::Own | Affinity::Only => Object::of(&env, &incoming).await,
+    };
+    let (mut served, mut out) = match (affinity, &object) {
+        (Affinity::Only, Some(_)) => (Served::Absent, Vec::new()),
+        _ => incoming.served(&host, ctx, object.is_some()),
+    };
+    if let (Served::Absent, Some(object)) = (&served, object) {
+        let request = incoming.request(ctx);
+        let Some(passed) = host.with(|host| host.replica.pass_on(&request)) else {
+            return;
+        };
+        let answer = object.pass(&host, &incoming, &passed, &mut departure).await;
+        if let Some(Ok(response)) = answer {
+            return reply.respond(Ok(response));
+        }
+        // It is gone, or was before it answered; or the client has left, who is told nothing.
+        out = Vec::new();
+        let now = runtime::now();
+        let refused = |host: &mut Host| host.replica.refuse_abandoned(now, &passed, &request, &mut out);
+        served = host.with(refused).unwrap_or(Served::Absent);
     }
-    let departure = Departure::of(&request);
+    // What was asked is not needed while it is answered.
+    let waits = Client::new(reply, incoming, departure).take(served, &out);
+    Driver::new(host, ctx, waits).run().await;
+}
+
+/// Answers every request alike.
+pub(crate) fn refuse(reply: &Sender, error: &Error) {
+    let mut id = [0; 8];
+    id.iter_mut()
+        .zip(runtime::random(8))
+        .for_each(|(to, byte)| *to = byte);
+    let no_store = vec![("cache-control", "no-store".into())];
+    let refusal = Answer::refusal(error.code.http(), error, u64::from_be_bytes(id), no_store);
+    reply.respond(reply::whole(refusal));
+}
+
+/// Has the gate look at a request, and reads its message. `None` if the host is gone.
+pub(crate) async fn read(
+    host: &Handle,
+    request: &mut Request,
+    identity: Identity,
+) -> Option<Result<Incoming, Answer>> {
     let headers: Vec<(String, String)> = request.headers().entries().collect();
     let (method, path) = (request.method(), request.path());
-    let admitted = host::with(|host| {
+    let admitted = host.with(|host| {
         let head = Head {
             method: method.as_ref(),
             path: &path,
             headers: &headers,
         };
         let id = host.replica.draw_id();
-        host.gate
-            .admit(host.replica.config(), &head, Identity::Bearer, id)
-    });
-    let Admitted {
-        caller,
-        accept,
-        headers: common,
-        ..
-    } = match admitted {
-        Some(Ok(admitted)) => admitted,
-        Some(Err(answer)) => return reply.respond(reply::whole(answer)),
-        None => return,
-    };
-    let headers = message_headers(headers);
-    let message = read(&mut request).await;
+        host.gate.admit(host.replica.config(), &head, identity, id)
+    })?;
+    Some(match admitted {
+        Ok(Admitted {
+            caller,
+            verb,
+            accept,
+            headers: common,
+        }) => Ok(Incoming {
+            caller,
+            verb,
+            accept,
+            common,
+            headers: message_headers(headers),
+            message: body(host, request).await,
+        }),
+        Err(answer) => Err(answer),
+    })
+}
 
-    let mut out = Vec::new();
-    let served = host::with(|host| {
-        let ctx = host.next_context();
-        let message = Message {
-            caller: &caller,
+impl Incoming {
+    /// As the replica takes it.
+    fn request(&self, ctx: Ctx) -> Message<'_> {
+        Message {
+            caller: &self.caller,
             ctx,
             connection: 0,
-            headers: Some(&headers),
+            headers: Some(&self.headers),
             negotiated: None,
-            message: &message,
-            verb: leeward::Verb::Post,
+            message: &self.message,
+            verb: self.verb,
             peek: false,
-        };
-        (ctx, host.replica.serve(runtime::now(), message, &mut out))
-    });
-    // What was asked is not needed while it is answered.
-    drop((message, headers, caller));
-    let Some((ctx, served)) = served else { return };
+        }
+    }
 
-    let client = Client::new(reply, accept, common, departure);
-    let waits = match served {
-        Served::Wait(ticket) => Some((ticket, client)),
-        Served::Reply {
-            status, provenance, ..
-        } => {
-            client.whole(status, provenance, out);
-            None
-        }
-        Served::Accepted => {
-            client.accepted();
-            None
-        }
-        // Only a peek is told so. Dropping the client answers it.
-        _ => None,
-    };
-    Driver::new(ctx, waits).run().await;
+    /// What a host's replica makes of it; nothing waits if it only peeks.
+    pub(crate) fn served(&self, host: &Handle, ctx: Ctx, peek: bool) -> (Served, Vec<u8>) {
+        let mut out = Vec::new();
+        let request = Message {
+            peek,
+            ..self.request(ctx)
+        };
+        let served = host.with(|host| host.replica.serve(runtime::now(), request, &mut out));
+        (served.unwrap_or(Served::Absent), out)
+    }
 }
 
 /// The request's body, as far as one byte beyond its limit: the replica refuses what is longer, and what was cut off
 /// as if it were empty.
-async fn read(request: &mut Request) -> Vec<u8> {
-    let max_bytes = host::with(|host| host.replica.config().limits.max_message_bytes).unwrap_or_default();
+async fn body(host: &Handle, request: &mut Request) -> Vec<u8> {
+    let max_bytes = host
+        .with(|host| host.replica.config().limits.max_message_bytes)
+        .unwrap_or_default();
     let mut message = Vec::new();
     let Ok(mut body) = request.stream() else {
         return message;

@@ -1,48 +1,134 @@
-//! What the isolate keeps between requests: the replica, the gate before it, and the bells of the loops.
+//! What is kept between requests: the replica, the gate before it, the bells of the loops, and the clients that a loop
+//! has yet to take over.
 //!
-//! All of it is memory of one wasm instance: gone with it, and never shared with another isolate.
+//! One belongs to the isolate, others to the objects that live in it ([`crate::sessions`]): objects share the memory of
+//! one wasm instance, and so nothing of theirs may be global. All of it is gone with that instance.
 
 use core::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
 
 use leeward::http::Gate;
 use leeward::limits::MAX_CONTEXTS;
-use leeward::{Ctx, Error, Failure, Input, Now, Output};
-use leeward_sync::Replica;
+use leeward::{Ctx, Error, Failure, Input, Millis, Now, Output, Served};
+use leeward_sync::{Host as Abilities, Replica};
 use worker::Env;
 use worker::js_sys::Function;
 use worker::wasm_bindgen::JsValue;
 
+use crate::client::Client;
+use crate::store::Store;
 use crate::{log, runtime, start};
 
+/// How long a request of the isolate's may be silent before its reads are handed to others.
+const LEASE: Millis = Millis::from_secs(5);
+
 thread_local! {
-    static HOST: RefCell<Option<Result<Host, Error>>> = const { RefCell::new(None) };
+    static ISOLATE: RefCell<Option<Result<Owner, Error>>> = const { RefCell::new(None) };
 }
 
-/// The one of this isolate.
+/// Keeps a host alive.
+pub(crate) struct Owner(Rc<RefCell<Host>>);
+
+/// A way to a host for whoever serves a request or runs a loop. It keeps nothing alive: where the runtime drops an
+/// object, what still waits for its I/O is never continued, and must not hold the object's cache.
+#[derive(Clone)]
+pub(crate) struct Handle(Weak<RefCell<Host>>);
+
+/// See the module.
 pub(crate) struct Host {
     pub(crate) replica: Replica,
     pub(crate) gate: Gate,
     /// For each loop that waits, what wakes it. One whose request the runtime ended without a word stays until
     /// it is rung or crowded out.
     bells: BTreeMap<Ctx, Function>,
+    /// Answered requests, for the loop that serves all clients.
+    arrived: Vec<Arrival>,
+    /// Of an object.
+    pub(crate) store: Option<Store>,
     /// The last context given out.
     last: Ctx,
 }
 
-impl Host {
-    fn open(env: &Env) -> Result<Self, Error> {
-        let (replica, gate) = start::open(env)?;
-        let mut host = Self {
+/// A client, and what the replica made of its request.
+pub(crate) struct Arrival {
+    pub(crate) client: Client,
+    pub(crate) served: Served,
+    /// What was served at once.
+    pub(crate) out: Vec<u8>,
+}
+
+impl Owner {
+    fn open(env: &Env, abilities: Abilities, store: Option<Store>) -> Result<Self, Error> {
+        let opened = start::open(env, abilities);
+        if let Err(error) = &opened {
+            log::start_failed(error);
+        }
+        let (replica, gate) = opened?;
+        let mut host = Host {
             replica,
             gate,
             bells: BTreeMap::new(),
+            arrived: Vec::new(),
+            store,
             last: Ctx::SHARED,
         };
         host.settle_shared(runtime::now());
-        Ok(host)
+        Ok(Self(Rc::new(RefCell::new(host))))
     }
 
+    /// The host of one object: it outlives its requests, and one loop does the I/O of all.
+    ///
+    /// # Errors
+    /// As [`isolate`].
+    pub(crate) fn object(env: &Env, store: Store) -> Result<Self, Error> {
+        let abilities = Abilities {
+            sessions: true,
+            store: true,
+            ..Abilities::default()
+        };
+        Self::open(env, abilities, Some(store))
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(Rc::downgrade(&self.0))
+    }
+}
+
+/// The host of this isolate, opened by its first request.
+///
+/// # Errors
+/// Why it could not be opened, then and ever after: what a worker is deployed with does not change.
+pub(crate) fn isolate(env: &Env) -> Result<Handle, Error> {
+    ISOLATE.with_borrow_mut(|isolate| {
+        let abilities = Abilities {
+            lease: Some(LEASE),
+            ..Abilities::default()
+        };
+        match isolate.get_or_insert_with(|| Owner::open(env, abilities, None)) {
+            Ok(owner) => Ok(owner.handle()),
+            Err(error) => Err(error.clone()),
+        }
+    })
+}
+
+impl Handle {
+    /// Runs `f` on the host, then wakes the loops that it gave something to do. `None` if the host is gone.
+    ///
+    /// `f` cannot wait, so no borrow outlives it; and it must not call this again.
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Host) -> T) -> Option<T> {
+        let host = self.0.upgrade()?;
+        let (result, bells) = {
+            let mut host = host.borrow_mut();
+            let result = f(&mut host);
+            (result, host.woken())
+        };
+        bells.iter().for_each(runtime::ring);
+        Some(result)
+    }
+}
+
+impl Host {
     /// A context for a new request.
     pub(crate) fn next_context(&mut self) -> Ctx {
         self.last = Ctx(self.last.0.saturating_add(1));
@@ -58,6 +144,24 @@ impl Host {
             let _ = oldest.call0(&JsValue::NULL);
         }
         self.bells.insert(ctx, bell);
+    }
+
+    /// Hands what became of a request to the loop that serves all clients.
+    pub(crate) fn arrive(&mut self, arrival: Arrival) {
+        self.arrived.push(arrival);
+        self.wake();
+    }
+
+    /// Has that loop look for what is to be done.
+    pub(crate) fn wake(&mut self) {
+        if let Some(bell) = self.bells.remove(&Ctx::SHARED) {
+            runtime::ring(&bell);
+        }
+    }
+
+    /// What came since the last call.
+    pub(crate) fn arrivals(&mut self) -> Vec<Arrival> {
+        core::mem::take(&mut self.arrived)
     }
 
     /// Ends a context: what it owned goes to those who still wait.
@@ -86,7 +190,8 @@ impl Host {
         }
     }
 
-    /// The bells of the loops that got something to do.
+    /// The bells of the loops that got something to do. An object's replica names none: its loop polls after every
+    /// call, and is told of the calls of others by [`Host::arrive`].
     fn woken(&mut self) -> Vec<Function> {
         let mut bells = Vec::new();
         while let Some(ctx) = self.replica.poll_woken() {
@@ -97,41 +202,6 @@ impl Host {
         }
         bells
     }
-}
-
-/// Opens the host if this is the isolate's first request.
-///
-/// # Errors
-/// Why it could not be opened, then and ever after: what a worker is deployed with does not change.
-pub(crate) fn open(env: &Env) -> Result<(), Error> {
-    HOST.with_borrow_mut(|host| match host {
-        Some(Ok(_)) => Ok(()),
-        Some(Err(error)) => Err(error.clone()),
-        None => {
-            let opened = Host::open(env);
-            let outcome = opened.as_ref().map(|_| ()).map_err(Clone::clone);
-            if let Err(error) = &outcome {
-                log::start_failed(error);
-            }
-            *host = Some(opened);
-            outcome
-        }
-    })
-}
-
-/// Runs `f` on the host, then wakes the loops that it gave something to do. `None` if the host is not open.
-///
-/// `f` cannot wait, so no borrow outlives it; and it must not call this again.
-pub(crate) fn with<T>(f: impl FnOnce(&mut Host) -> T) -> Option<T> {
-    let (result, bells) = HOST.with_borrow_mut(|host| match host {
-        Some(Ok(host)) => {
-            let result = f(host);
-            Some((result, host.woken()))
-        }
-        _ => None,
-    })?;
-    bells.iter().for_each(runtime::ring);
-    Some(result)
 }
 
 /// The answer to an output that needs no waiting; `None` for what has no answer, or needs waiting.

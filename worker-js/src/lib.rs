@@ -2,7 +2,7 @@
 //!
 //! The runtime binds I/O to the request that began it, and may end a request's code when its client leaves.
 //! So each request has a context and a loop of its own ([`driver`]), held by `waitUntil`; the replica and what
-//! it remembers ([`host`]) belong to the isolate. One request wakes another only by settling a promise which
+//! it remembers ([`host`]) belong to the isolate. What lasts longer lives in Durable Objects ([`sessions`]). One request wakes another only by settling a promise which
 //! that one made ([`runtime::bell`]): a Rust waker would go on with its code inside the wrong request.
 
 mod client;
@@ -12,7 +12,9 @@ mod host;
 mod log;
 mod reply;
 mod runtime;
+mod sessions;
 mod start;
+mod store;
 mod upstream;
 
 use worker::{Context, Env, Request, Response, Result, event};

@@ -3,6 +3,7 @@
 use leeward::border::Event;
 use leeward::json::push_string;
 use leeward::{Code, Error};
+use worker::wasm_bindgen::JsValue;
 use worker::{console_error, console_log};
 
 /// Longest text of one member, in characters: some of it is the authority's.
@@ -27,6 +28,7 @@ pub(crate) fn event(event: &Event) {
             ],
         ),
         Event::NotStored { method, reason } => line("not_stored", &[("method", method), ("reason", reason)]),
+        Event::SessionDropped => line("session_dropped", &[]),
         _ => return,
     };
     console_log!("{line}");
@@ -43,6 +45,12 @@ pub(crate) fn start_failed(error: &Error) {
         line.insert_str(line.len() - 1, &format!(",{}", error.data));
     }
     console_error!("{line}");
+}
+
+/// Logs what an object's storage refused.
+pub(crate) fn store_failed(error: &JsValue) {
+    let words = format!("{error:?}");
+    console_error!("{}", line("store_failed", &[("detail", &words)]));
 }
 
 fn line(event: &str, members: &[(&str, &str)]) -> String {

@@ -61,51 +61,37 @@ impl Sender {
     }
 
     /// Answers with one JSON-RPC message.
-    pub(crate) fn json(
-        &self,
-        status: u16,
-        common: &Common,
-        provenance: Option<Provenance>,
-        message: Vec<u8>,
-    ) {
-        let head = head(status, "application/json", common, provenance);
-        self.respond(head.map(|head| head.fixed(message)));
+    pub(crate) fn json(&self, head: Head<'_>, message: Vec<u8>) {
+        let builder = head.builder(Some("application/json"));
+        self.respond(builder.map(|builder| builder.fixed(message)));
     }
 
-    /// Answers that a notification was taken.
-    pub(crate) fn accepted(&self, common: &Common) {
-        let headers = headers(common);
-        self.respond(headers.map(|headers| {
-            ResponseBuilder::new()
-                .with_status(202)
-                .with_headers(headers)
-                .empty()
-        }));
+    /// Answers that something was done about which there is nothing to say.
+    pub(crate) fn empty(&self, head: Head<'_>) {
+        self.respond(head.builder(None).map(ResponseBuilder::empty));
     }
 
     /// Answers with a stream of events; `hangup` is rung when the client no longer reads it.
-    pub(crate) fn open_events(
-        &self,
-        status: u16,
-        common: &Common,
-        provenance: Option<Provenance>,
-        hangup: Function,
-    ) {
+    pub(crate) fn open_events(&self, head: Head<'_>, hangup: Function) {
         let frames = Frames {
             shared: Rc::clone(&self.shared),
             hangup,
         };
-        let response = head(status, "text/event-stream", common, provenance)
-            .and_then(|head| head.with_header("x-accel-buffering", "no")?.from_stream(frames));
+        let response = head.builder(Some("text/event-stream")).and_then(|builder| {
+            builder
+                .with_header("x-accel-buffering", "no")?
+                .from_stream(frames)
+        });
         self.respond(response);
     }
 
-    /// Sends one JSON-RPC message as an event. Notifications are dropped while the client is too slow for them:
-    /// then false.
-    pub(crate) fn event(&self, message: &[u8], last: bool) -> bool {
-        let has_room = last || self.shared.borrow().queued < MAX_QUEUED_BYTES;
-        if has_room {
-            self.push(event(message, None));
+    /// Sends an event: one JSON-RPC message, its id, or both; neither is none. What is not the last is dropped while the
+    /// client is too slow for it: then false.
+    pub(crate) fn event(&self, message: &[u8], id: Option<&str>, last: bool) -> bool {
+        let frame = event(message, id);
+        let has_room = last || frame.is_empty() || self.shared.borrow().queued < MAX_QUEUED_BYTES;
+        if has_room && !frame.is_empty() {
+            self.push(frame);
         }
         if last {
             let mut shared = self.shared.borrow_mut();
@@ -169,13 +155,33 @@ pub(crate) fn whole(answer: Answer) -> Result<Response> {
     Ok(builder.fixed(answer.body.into_bytes()))
 }
 
-fn head(status: u16, kind: &str, common: &Common, provenance: Option<Provenance>) -> Result<ResponseBuilder> {
-    let headers = headers(common)?;
-    headers.set("content-type", kind)?;
-    if let Some(provenance) = provenance {
-        headers.set("cache-status", &provenance.to_string())?;
+/// What goes before a body.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) status: u16,
+    pub(crate) common: &'a Common,
+    pub(crate) provenance: Option<Provenance>,
+    /// The session that the request opened.
+    pub(crate) session: Option<&'a str>,
+}
+
+impl Head<'_> {
+    fn builder(self, kind: Option<&str>) -> Result<ResponseBuilder> {
+        let headers = headers(self.common)?;
+        let provenance = self.provenance.map(|provenance| provenance.to_string());
+        for (name, value) in [
+            ("content-type", kind),
+            ("cache-status", provenance.as_deref()),
+            ("mcp-session-id", self.session),
+        ] {
+            if let Some(value) = value {
+                headers.set(name, value)?;
+            }
+        }
+        Ok(ResponseBuilder::new()
+            .with_status(self.status)
+            .with_headers(headers))
     }
-    Ok(ResponseBuilder::new().with_status(status).with_headers(headers))
 }
 
 fn headers(list: &Common) -> Result<Headers> {

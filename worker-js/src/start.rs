@@ -3,11 +3,13 @@
 use leeward::config::Anonymous;
 use leeward::http::{Gate, Tokens};
 use leeward::limits::MAX_TOKEN_BYTES;
-use leeward::{Code, Config, Error, Millis};
+use leeward::{Code, Config, Error};
 use leeward_sync::{Host, Replica};
 use worker::Env;
 use worker::js_sys::{JSON, Reflect};
 use worker::wasm_bindgen::JsValue;
+
+use crate::sessions;
 
 /// The variable that holds the configuration.
 const CONFIG: &str = "LEEWARD_CONFIG";
@@ -17,14 +19,12 @@ const TOKENS: &str = "LEEWARD_TOKENS";
 const PATH: &str = "/mcp";
 /// The secret that holds our bearer token for the authority; it goes before the configuration's.
 const AUTHORITY_TOKEN: &str = "LEEWARD_AUTHORITY_TOKEN";
-/// How long a request may be silent before its reads are handed to others.
-const LEASE: Millis = Millis::from_secs(5);
 
 /// Reads the bindings and makes the replica.
 ///
 /// # Errors
 /// `config_invalid`, with `data.field` naming the place.
-pub(crate) fn open(env: &Env) -> Result<(Replica, Gate), Error> {
+pub(crate) fn open(env: &Env, abilities: Host) -> Result<(Replica, Gate), Error> {
     let text = binding(env, CONFIG).ok_or_else(|| invalid(CONFIG, "is not set"))?;
     let mut config = Config::parse(&text)?;
     let Some(authority) = &mut config.authority else {
@@ -46,13 +46,8 @@ pub(crate) fn open(env: &Env) -> Result<(Replica, Gate), Error> {
             return Err(invalid(TOKENS, message));
         }
     };
-    let host = Host {
-        lease: Some(LEASE),
-        credentials: false,
-        sessions: false,
-        store: false,
-    };
-    Ok((Replica::new(config, host), Gate::new(PATH, tokens)))
+    let gate = Gate::new(PATH, tokens).with_sessions(sessions::are_bound(env));
+    Ok((Replica::new(config, abilities), gate))
 }
 
 /// A variable's or secret's text. One that was written as JSON, which wrangler.toml allows, is turned back into text.

@@ -20,7 +20,7 @@ const build = new URL("worker-js/build/", root);
 export async function startWorker({ port = 0, config, tokens = {}, log = logToStderr } = {}) {
   const { Miniflare } = await importPart("miniflare");
   const text = (value) => ({ type: "text", value });
-  const env = {};
+  const env = { LEEWARD_SESSIONS: { type: "durable-object", worker: "leeward", exportName: "LeewardSessions" } };
   if (config !== undefined) env.LEEWARD_CONFIG = text(typeof config === "string" ? config : JSON.stringify(config));
   if (Object.keys(tokens).length > 0) env.LEEWARD_TOKENS = text(JSON.stringify(tokens));
   const runtime = new Miniflare({
@@ -43,6 +43,7 @@ export async function startWorker({ port = 0, config, tokens = {}, log = logToSt
               "index_bg.wasm": { type: "wasm", contents: await readFile(new URL("index_bg.wasm", build)) },
             },
           },
+          exports: { LeewardSessions: { type: "durable-object", storage: "sqlite" } },
           env,
         },
         // Straight to the worker: the simulator's own front would rewrite errors and hide how connections end.

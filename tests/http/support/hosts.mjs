@@ -8,9 +8,6 @@ export const TOKENS = JSON.stringify({ [ALICE]: "alice", [BOB]: "bob" });
 
 const host = process.env.LEEWARD_HTTP_HOST ?? "worker";
 
-/** Whether the host can keep sessions. */
-export const keepsSessions = { worker: false, fetch: true }[host];
-
 const starts = {
   worker: async () => (await import("./worker.mjs")).startWorkers,
   fetch: async () => (await import("./fetch.mjs")).startHandlers,

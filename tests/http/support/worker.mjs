@@ -12,7 +12,8 @@ const build = process.env.LEEWARD_WORKER_BUILD
 
 /**
  * Starts one worker per member of `deployments`, a table of name -> bindings. A binding is text; an object becomes JSON
- * text, and `{ json: value }` a binding that is a value itself.
+ * text, and `{ json: value }` a binding that is a value itself. with `sessions` it has
+ * objects to keep them in.
  *
  * They listen on sockets of their own: the simulator's front would hide how a client's connection ends.
  */
@@ -34,10 +35,10 @@ export async function startWorkers(deployments) {
     enableDevRegistry: false,
     handleStructuredLogs: ({ level, message }) => logs.push({ level, message }),
     handleUncaughtError: (error) => logs.push({ level: "uncaught", message: String(error.stack ?? error) }),
-    workers: Object.entries(deployments).map(([name, bindings]) => ({
-      config: { name, ...compatibility, manifest, env: bindingsOf(bindings) },
+    workers: [...Object.entries(deployments).map(([name, bindings]) => ({
+      config: { name, ...compatibility, manifest, exports: { LeewardSessions: OBJECT }, env: bindingsOf(name, bindings) },
       dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
-    })),
+    })), abort],
   });
   await runtime.ready;
   const workers = {};
@@ -45,15 +46,57 @@ export async function startWorkers(deployments) {
     const { hostname, port } = await runtime.unsafeGetDirectURL(name);
     workers[name] = { hostname, port: Number(port) };
   }
-  return { ...workers, logs, close: () => runtime.dispose() };
+  return {
+    ...workers,
+    logs,
+    /** The names of a worker's objects. */
+    objects: (name) => runtime.listDurableObjectIds("LeewardSessions", name),
+    /** Ends every object at once, as the runtime may at any time: with its memory, without what it stored. */
+    async abortObjects() {
+      const { origin } = await runtime.unsafeGetDirectURL("abort");
+      await fetch(origin);
+    },
+    close: () => runtime.dispose(),
+  };
 }
 
-function bindingsOf(bindings) {
+/** Beside the workers, with what only tests are allowed. */
+const abort = {
+  config: {
+    name: "abort",
+    compatibilityDate: "2026-11-01",
+    compatibilityFlags: ["unsafe_module"],
+    manifest: {
+      mainModule: "abort.mjs",
+      modulesRoot: "/",
+      modules: {
+        "abort.mjs": {
+          type: "esm",
+          contents: `import unsafe from "workerd:unsafe";
+            export default {
+              async fetch() {
+                await unsafe.abortAllDurableObjects();
+                return new Response();
+              },
+            };`,
+        },
+      },
+    },
+  },
+  dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+};
+
+/** As wrangler.toml has it. */
+const OBJECT = { type: "durable-object", storage: "sqlite" };
+
+function bindingsOf(worker, { sessions = false, ...bindings }) {
   const binding = (value) => {
     if (typeof value === "string") return { type: "text", value };
     return "json" in value ? { type: "json", value: value.json } : { type: "text", value: JSON.stringify(value) };
   };
-  return Object.fromEntries(Object.entries(bindings).map(([name, value]) => [name, binding(value)]));
+  const env = Object.fromEntries(Object.entries(bindings).map(([name, value]) => [name, binding(value)]));
+  if (sessions) env.LEEWARD_SESSIONS = { type: "durable-object", worker, exportName: "LeewardSessions" };
+  return env;
 }
 
 /** What wrangler.toml says of the runtime, so that it is said once. */
