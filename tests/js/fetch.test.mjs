@@ -277,6 +277,52 @@ test("a silent stream is kept alive, and nothing is left of it", async (t) => {
   assert.equal(clock.timers, 0);
 });
 
+/** Opens a session; gives what asks for its stream. */
+async function session(handler) {
+  const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+  const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+  const opened = await handler(new Request("https://edge.example/mcp", { method: "POST", headers, body }));
+  headers["mcp-session-id"] = opened.headers.get("mcp-session-id");
+  return (init) => handler(new Request("https://edge.example/mcp", { headers, ...init }));
+}
+
+test("the stream of a session is kept alive, and its client leaves it without an error", async (t) => {
+  const { handler, clock } = await world(t, { authority: undefined });
+  const ask = await session(handler);
+  const client = new AbortController();
+  const response = await ask({ signal: client.signal });
+  assert.equal(response.status, 200);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const replica = await handler.replica();
+  assert.equal(replica.stats().subscriptions, 1);
+  // What some servers need before they send the head.
+  assert.equal((await reader.read()).value, ": keep-alive\n\n");
+  clock.advance(15_000);
+  assert.equal((await reader.read()).value, ": keep-alive\n\n");
+  assert.equal((await ask()).status, 409);
+  client.abort();
+  assert.equal((await reader.read()).done, true);
+  assert.deepEqual([replica.stats().subscriptions, clock.timers], [0, 0]);
+  const again = await ask();
+  await again.body.cancel();
+  assert.deepEqual([replica.stats().subscriptions, clock.timers], [0, 0]);
+});
+
+test("the end of a session ends its streams, and closing breaks them off", async (t) => {
+  const { handler, clock } = await world(t, { authority: undefined });
+  const ask = await session(handler);
+  const ended = await ask();
+  // A body has no business there, and is not waited for.
+  const body = new ReadableStream({ pull: () => new Promise(() => {}) });
+  assert.equal((await ask({ method: "DELETE", body, duplex: "half" })).body, null);
+  await ended.text();
+  const broken = await (await session(handler))();
+  await handler.close();
+  await assert.rejects(broken.text());
+  assert.equal(clock.timers, 0);
+});
+
 test("a client too slow for its notifications still gets the response", async (t) => {
   const { authority, response, ...rest } = await streamed(t, { steps: 40, bytes: 100_000 });
   authority.release();

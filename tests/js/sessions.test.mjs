@@ -95,3 +95,15 @@ test("where none are kept a client is served without", async (t) => {
     assert.ok((await client.listTools()).tools.length > 0);
   }
 });
+
+test("a batch of 2025-03-26 is answered message by message", async (t) => {
+  const replica = await alone(t);
+  const transport = replica.transport();
+  const heard = [];
+  transport.onmessage = ({ id }) => heard.push(id);
+  const params = { protocolVersion: "2025-03-26", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+  await transport.send({ jsonrpc: "2.0", id: "first", method: "initialize", params });
+  await transport.send(["a", "b"].map((id) => ({ jsonrpc: "2.0", id, method: "ping" })));
+  await turn();
+  assert.deepEqual(heard, ["first", "a", "b"]);
+});

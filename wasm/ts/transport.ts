@@ -142,17 +142,20 @@ export class ReplicaTransport {
     });
   }
 
-  /** Hands over the message in the output buffer, if one is there, in a microtask of its own. */
+  /** Hands over the message in the output buffer, or each of a batch, if one is there, in a microtask of its own. */
   #deliver(border: Border): void {
     const text = border.text();
     // What a stream over HTTP can be resumed after, or its end.
     if (text === "") return;
+    const messages = [JSON.parse(text) as JsonRpcMessage | JsonRpcMessage[]].flat();
     queueMicrotask(() => {
-      if (this.#ended !== undefined) return;
-      try {
-        this.onmessage?.(JSON.parse(text) as JsonRpcMessage);
-      } catch (error) {
-        this.#fault(error);
+      for (const message of messages) {
+        if (this.#ended !== undefined) return;
+        try {
+          this.onmessage?.(message);
+        } catch (error) {
+          this.#fault(error);
+        }
       }
     });
   }
