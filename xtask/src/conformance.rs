@@ -1,5 +1,6 @@
 //! `conformance server`: the official suite through the replica; a step of `ci` for the worker alone.
 
+use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -8,6 +9,7 @@ use lexopt::Arg;
 
 use crate::build;
 use crate::error::{Context, Error, Result};
+use crate::process::{self, Errors, Server};
 use crate::report::{self, Tally};
 use crate::setup;
 use crate::steps::{Step, counted};
@@ -15,7 +17,8 @@ use crate::workspace::Workspace;
 
 /// `conformance server [OPTION VALUE]...`: builds, then runs the suite with its table shown.
 ///
-/// The options are those of `tests/conformance/run.mjs`, which judges them.
+/// The options are those of `tests/conformance/run.mjs`, which judges them; `--authority rmcp` is the one of `tests/rmcp`,
+/// built and started here.
 pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result<ExitCode> {
     match args.next()? {
         Some(Arg::Value(side)) if side == "server" => {}
@@ -24,6 +27,7 @@ pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result
     }
     let mut options: Vec<OsString> = Vec::new();
     let mut hosts: Vec<OsString> = Vec::new();
+    let mut on_rmcp = false;
     while let Some(arg) = args.next()? {
         let Arg::Long(name) = arg else {
             return Err(arg.unexpected().into());
@@ -31,6 +35,10 @@ pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result
         let (name, value) = (name.to_owned(), args.value()?);
         if name == "host" {
             hosts.push(value.clone());
+        }
+        if name == "authority" && value == "rmcp" {
+            on_rmcp = true;
+            continue;
         }
         options.extend([format!("--{name}").into(), value]);
     }
@@ -42,12 +50,30 @@ pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result
     if wanted("node") {
         build::npm(workspace)?;
     }
+    let authority = if on_rmcp { Some(rmcp(workspace)?) } else { None };
+    if let Some(authority) = &authority {
+        options.extend(["--authority".into(), authority.url().into()]);
+    }
     let status = suite(workspace).args(options).status().context("the suite")?;
     Ok(if status.success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The authority on the official Rust SDK.
+fn rmcp(workspace: &Workspace) -> Result<Server> {
+    let mut cargo = workspace.cargo(&["build", "--package", "leeward-rmcp"]);
+    process::run(workspace, "build the authority on rmcp", &mut cargo)?;
+    let program = format!("debug/leeward-rmcp{EXE_SUFFIX}");
+    let mut command = workspace.command(workspace.target().join(program));
+    Server::start(
+        workspace,
+        "authority on rmcp",
+        command.args(["--ttl", "60000"]),
+        Errors::Logged,
+    )
 }
 
 /// Both revisions, cold and warm, through the worker in front of the test authority.
