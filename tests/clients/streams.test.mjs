@@ -33,7 +33,7 @@ forEveryClient("logs come where the request asks for them", { need: "logs", era:
   );
 });
 
-const listening = { need: "listen", era: "modern", authority: "modern" };
+const listening = { need: "listen", era: "modern" };
 
 forEveryClient("a subscription hears of its resource, and the next read is new", listening, async ({ client, way }) => {
   const subscription = await client.client.listen({ resourceSubscriptions: [WATCHED] });

@@ -33,8 +33,8 @@ export function lacks(side, agent, authority) {
 }
 
 /**
- * An hour: nothing expires within a run. By default a call is a write and stales what was stored: only what a case writes
- * shall do that.
+ * An hour: nothing expires within a run. By default a call is a write and stales what was stored: only what a case
+ * writes shall do that.
  */
 const POLICY = [
   { tool: "get_*", rule: "cache; max-age=3600" },
