@@ -266,7 +266,10 @@ impl Core {
     /// none. That ends a subscription, whose agent must know that it missed something. Returns its trip: drop it.
     pub fn dropped(&mut self, ticket: Ticket, sink: &mut dyn Sink) -> Option<FlightId> {
         let id = self.flights.of(ticket)?;
-        self.flights.subscription(id)?;
+        let (_, listener) = self.listener(id)?;
+        if listener.ticket != ticket {
+            return None;
+        }
         self.end(id, SLOW, sink);
         Some(id)
     }

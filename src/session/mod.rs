@@ -64,6 +64,8 @@ pub(crate) struct Session {
     told: u64,
     /// There is a record of it.
     saved: bool,
+    /// The agent was told that it is open: until then nothing belongs to it.
+    pub(crate) open: bool,
     /// Those of requests, oldest first; the finished ones for as long as there is room.
     streams: Vec<Stream>,
 }
@@ -101,6 +103,7 @@ impl Session {
             gap: false,
             told: 0,
             saved: false,
+            open: false,
             streams: Vec::new(),
         }
     }
@@ -263,6 +266,10 @@ impl Sessions {
             let text = format!("{:016x}{:016x}", first.of(&name), second.of(&name));
             id = Some((first.of(text.as_bytes()), text));
         }
+        if opening.connection != 0 && self.by_connection.has(opening.connection) {
+            let message = "this connection is initialized already";
+            return Err(Error::new(Code::InvalidRequest, message));
+        }
         self.make_room(now, opening.caller)?;
         self.last = key;
         if let Some((digest, _)) = &id {
@@ -354,7 +361,7 @@ impl Sessions {
     pub(crate) fn on(&mut self, now: Millis, connection: u64, caller: &Caller) -> Option<SessionKey> {
         let key = self.by_connection.get(connection)?;
         let session = self.table.get_mut(key)?;
-        if session.caller != *caller {
+        if !session.open || session.caller != *caller {
             return None;
         }
         session.used = now;

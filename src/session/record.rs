@@ -102,6 +102,7 @@ impl Session {
             && bytes <= MAX_SUBSCRIBED_BYTES
             && uris.iter().all(|uri| (1..=MAX_NAME_BYTES).contains(&uri.len()));
         sound.then(|| Self {
+            open: true,
             logs: flags.contains('l'),
             subscribes: flags.contains('s'),
             level,
@@ -133,6 +134,7 @@ mod tests {
     fn session(caller: Caller) -> Session {
         let id = "0123456789abcdef0123456789abcdef".into();
         Session {
+            open: true,
             level: Some(LogLevel::Notice),
             subscribes: true,
             uris: vec!["a:1".into(), "b:é".into()],

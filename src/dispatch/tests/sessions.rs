@@ -588,6 +588,16 @@ fn a_connection_is_a_session() {
         bench.come(Verb::Post, &ann(), connection, None, message)
     };
     let came = on(&mut bench, 7, &initialize(OLD, "{}"));
+    assert!(
+        on(&mut bench, 7, &initialize(OLD, "{}"))
+            .out
+            .contains("initialized already")
+    );
+    assert_eq!(
+        bench.come(Verb::Get, &ann(), 7, None, "").status(),
+        404,
+        "not yet"
+    );
     let heard = bench.settle(came.flight(), discovered());
     assert!(heard.replies[0].1.session.is_none() && text(&heard.replies[0].1).contains(r#""logging":{}"#));
     assert!(

@@ -23,7 +23,7 @@ pub const TARGET: Target = Target {
 const MAX_CALLS: usize = 300;
 
 fn seeds() -> Vec<Vec<u8>> {
-    let calls: [&[u8]; 9] = [
+    let calls: [&[u8]; 10] = [
         // A subscription whose stream breaks and is opened again; its agent reads too slowly for it.
         &[
             0, 0, 8, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0,
@@ -49,6 +49,12 @@ fn seeds() -> Vec<Vec<u8>> {
         &[
             2, 0, 0, 2, 5, 0, 1, 5, 1, 2, 5, 2, 3, 5, 3, 1, 5, 4, 2, 3, 2, 3, 2,
         ],
+        // A session: its stream, a subscription, a call, the end.
+        &[
+            4, 0, 9, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 0, 10, 0, 2, 0,
+            0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 0, 12, 0, 2, 0, 0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 0, 13, 0, 2, 0,
+            0, 3, 0, 2, 0, 0, 3, 0, 2, 0, 0, 11, 3, 0, 2, 0, 0, 0, 10, 0, 2, 0, 0, 0, 11, 0, 2, 0, 0,
+        ],
         // Local items, and credentials.
         &[2, 10, 0, 0, 3, 2, 3, 2, 0, 0, 2, 3, 2, 3, 2, 11, 0, 0, 2],
     ];
@@ -68,7 +74,7 @@ fn run(data: &[u8]) {
 fn play(data: &[u8]) -> Vec<String> {
     let mut bytes = Bytes(data);
     let kind = bytes.byte();
-    let mut model = Model::open(kind & 1 != 0, kind & 2 != 0);
+    let mut model = Model::open(kind & 1 != 0, kind & 2 != 0, kind & 5 == 4);
     for _ in 0..MAX_CALLS {
         if bytes.is_empty() {
             break;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use leeward::border::HttpRequest;
 use leeward::provenance::State;
-use leeward::{Caller, Config, Ctx, Input, Millis, Now, OpId, Output, Reply, Request, Served, Ticket};
+use leeward::{Caller, Config, Ctx, Input, Millis, Now, OpId, Output, Reply, Request, Served, Ticket, Verb};
 use leeward_sync::{Host, Replica};
-use leeward_tests::wire::{MODERN, Message};
+use leeward_tests::wire::{LEGACY, MODERN, Message};
 
 use crate::host::check_request;
 
@@ -70,6 +70,8 @@ pub(super) struct Model {
     pub(super) said: Vec<String>,
     pub(super) now: Now,
     bound: bool,
+    /// Connections may be sessions.
+    sessions: bool,
     live: Vec<Ctx>,
     last_ctx: u64,
     pub(super) questions: BTreeMap<OpId, (Ctx, Question)>,
@@ -88,12 +90,12 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn open(bound: bool, credentials: bool) -> Self {
+    pub(super) fn open(bound: bool, credentials: bool, sessions: bool) -> Self {
         let config = Config::parse(CONFIG).expect("a sound configuration");
         let host = Host {
             lease: bound.then_some(LEASE),
             credentials,
-            sessions: false,
+            sessions,
             store: false,
         };
         Self {
@@ -104,6 +106,7 @@ impl Model {
                 unix: Millis(1_790_000_000_000),
             },
             bound,
+            sessions,
             live: vec![Ctx::SHARED],
             last_ctx: 0,
             questions: BTreeMap::new(),
@@ -133,6 +136,9 @@ impl Model {
     }
 
     pub(super) fn ask(&mut self, what: u8, who: u8, peek: bool) {
+        if self.sessions && what % 14 >= 9 {
+            return self.ask_in_session(what, usize::from(who) % 2, peek);
+        }
         let key = u64::from(what % 3);
         let message = match what % 9 {
             0..=2 => Message::call("get_ticket", &format!(r#"{{"key":{key}}}"#)),
@@ -145,6 +151,29 @@ impl Model {
         };
         let key = (what % 9 < 3).then_some(key);
         self.serve(&message.progress("1"), usize::from(who) % 2, key, None, peek);
+    }
+
+    /// As an agent of the session era, whose connection is its session from `initialize` on.
+    fn ask_in_session(&mut self, what: u8, who: usize, peek: bool) {
+        let hello =
+            r#""protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"a","version":"1"}"#;
+        let key = u64::from(what % 3);
+        let (verb, message) = match what % 14 {
+            9 => (Verb::Post, Message::new("initialize", hello)),
+            10 => (Verb::Get, Message::raw("")),
+            11 => (Verb::Delete, Message::raw("")),
+            12 => (
+                Verb::Post,
+                Message::new("resources/subscribe", &format!(r#""uri":"a:{key}""#)),
+            ),
+            _ => (
+                Verb::Post,
+                Message::call("get_ticket", &format!(r#"{{"key":{key}}}"#)),
+            ),
+        };
+        let key = (what % 14 == 13).then_some(key);
+        let bytes = message.bytes(LEGACY);
+        self.bring(verb, &bytes, who, key, None, peek && verb == Verb::Post);
     }
 
     pub(super) fn write(&mut self, who: u8) {
@@ -161,17 +190,28 @@ impl Model {
     }
 
     fn serve(&mut self, message: &Message, who: usize, key: Option<u64>, nonce: Option<u64>, peek: bool) {
+        self.bring(Verb::Post, &message.bytes(MODERN), who, key, nonce, peek);
+    }
+
+    fn bring(
+        &mut self,
+        verb: Verb,
+        bytes: &[u8],
+        who: usize,
+        key: Option<u64>,
+        nonce: Option<u64>,
+        peek: bool,
+    ) {
         let ctx = self.ctx();
         let caller = Caller::Principal(PEOPLE[who].into());
-        let bytes = message.bytes(MODERN);
         let request = Request {
-            verb: leeward::Verb::Post,
+            verb,
             caller: &caller,
             ctx,
             connection: if self.bound { 0 } else { 1 + who as u64 },
             headers: None,
             negotiated: None,
-            message: &bytes,
+            message: bytes,
             peek,
         };
         let mut out = Vec::new();
@@ -184,10 +224,17 @@ impl Model {
             key,
             nonce,
             floor: self.floors[who],
-            listens: String::from_utf8_lossy(&bytes).contains(LISTEN),
+            listens: verb == Verb::Get || String::from_utf8_lossy(bytes).contains(LISTEN),
             gone: false,
         };
         match served {
+            Served::Reply { status: 204, .. } => {
+                // Its session ended, and what waited in it; of that, none is told.
+                assert!(verb == Verb::Delete && out.is_empty());
+                for other in self.asked.values_mut().filter(|other| other.who == who) {
+                    other.gone = true;
+                }
+            }
             Served::Reply { provenance, .. } => {
                 let hit = provenance.is_some_and(|provenance| {
                     provenance.state == State::Hit && provenance.ttl.is_some_and(|ttl| ttl.0 >= 0)
@@ -334,7 +381,9 @@ impl Model {
             .remove(&reply.ticket)
             .expect("a reply is for somebody who waits");
         assert_eq!(asked.ctx, ctx, "a reply for another context");
-        if reply.last {
+        if reply.last && reply.part.is_empty() {
+            assert!(asked.listens, "no answer at all");
+        } else if reply.last {
             let fresh = reply.provenance.is_some_and(|provenance| {
                 let ttl = provenance.ttl.is_some_and(|ttl| ttl.0 >= 0);
                 provenance.state == State::Hit && provenance.detail.is_none() && ttl
@@ -430,7 +479,8 @@ impl Model {
             stats.bytes <= MAX_CACHE_BYTES && (stats.entries == 0) == (stats.bytes == 0),
             "{stats:?}"
         );
-        let waiting = stats.waiters + stats.subscriptions;
+        // A session's stream may be two for a while.
+        let waiting = stats.waiters + if self.sessions { 0 } else { stats.subscriptions };
         assert!(waiting <= self.asked.len() as u64, "{stats:?}");
     }
 
