@@ -614,6 +614,12 @@ fn a_connection_is_a_session() {
             .out
             .contains("invalid_params")
     );
+    // What says that it is stateless is so.
+    let stateless =
+        call(1, "peek_x", "{}").replace(r#"Capabilities":{}"#, r#"Capabilities":{"sampling":{}}"#);
+    let came = on(&mut bench, 7, &stateless);
+    assert_eq!(came.forward().capabilities, r#"{"sampling":{}}"#);
+    assert!(came.forward().meta.is_empty());
     let stream = bench.come(Verb::Get, &ann(), 7, None, "");
     assert!(stream.due.is_empty(), "no events without HTTP");
     bench.heard(stream.flight(), &acknowledged(stream.forward()));

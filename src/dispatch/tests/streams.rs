@@ -156,6 +156,10 @@ fn a_stream_that_is_not_here_is_answered_for_the_request_it_was_of() {
     let mut bench = Bench::keeping();
     bench.core.seed([8; 32]);
     let id = bench.opens();
+    // With streams of the same numbers.
+    for n in ["1", "2", "3"] {
+        bench.post(&id, &tool(n, "peek_x"));
+    }
     let flight = bench.trip(&ann(), "get_x");
     bench.settle(flight, done("one"));
     let came = bench.resumes(&id, &read);
