@@ -288,6 +288,13 @@ pub enum Event {
         /// Why.
         reason: &'static str,
     },
+    /// Calls of a tool are not validated.
+    SchemaNotEnforced {
+        /// The tool's name, cut to 128 bytes.
+        name: String,
+        /// What is wrong with its `inputSchema`.
+        reason: &'static str,
+    },
     /// The authority was found to speak this protocol version.
     AuthorityVersion {
         /// As negotiated.

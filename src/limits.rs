@@ -10,8 +10,14 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_AGE: Millis = Millis(24 * 60 * 60 * 1000);
 /// Most members looked at in one JSON object of the protocol envelope (message, `params`, `_meta`, result).
 pub const MAX_MEMBERS: usize = 256;
-/// Most tools whose header annotations are remembered per partition.
+/// Most tools whose header annotations and schemas are remembered per partition.
 pub const MAX_TOOLS: usize = 4096;
+/// Largest `inputSchema` that arguments are validated against, in bytes.
+pub const MAX_SCHEMA_BYTES: usize = 64 << 10;
+/// Most bytes of `inputSchema`s kept for that, of all the authority's tools as all principals see them.
+pub const MAX_SCHEMAS_BYTES: usize = 4 << 20;
+/// Most bytes passed on of what is wrong with arguments.
+pub const MAX_FAULT_BYTES: usize = 2 << 10;
 /// Most pages fetched of one list on the replica's own behalf.
 pub const MAX_PAGES: usize = 32;
 /// Most bytes of one server-sent event's line.

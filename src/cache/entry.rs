@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::Seq;
+use super::{SchemaId, Seq};
 use crate::border::Millis;
 use crate::mcp::result::Parts;
 use crate::provenance::Ttl;
@@ -35,6 +35,8 @@ pub struct Entry {
     pub expires: Millis,
     /// Beyond freshness.
     pub windows: Windows,
+    /// The schema by which the arguments were last found sound.
+    pub schema: Option<SchemaId>,
 }
 
 /// Bookkeeping of an entry that the ledger counts beside its texts.

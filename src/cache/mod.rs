@@ -10,11 +10,13 @@
 mod entry;
 mod key;
 mod partition;
+mod schemas;
 mod store;
 
 pub use entry::{Entry, Windows};
 pub use key::{Digests, Key};
-pub use partition::{Partition, Partitions};
+pub use partition::{Partition, Partitions, Tool};
+pub use schemas::{SchemaId, Schemas};
 pub use store::{Found, Store};
 
 /// A place in the one ascending sequence of trips and invalidations.

@@ -6,7 +6,7 @@ use core::hash::BuildHasherDefault;
 
 use lru::LruCache;
 
-use super::Seq;
+use super::{SchemaId, Seq};
 use crate::border::Millis;
 use crate::dispatch::Caller;
 use crate::limits::{MAX_NAME_BYTES, MAX_TASKS, MAX_TOOLS};
@@ -25,24 +25,35 @@ pub struct Partition {
     pub unsettled_until: Millis,
     /// The credential that the authority last got; `None` before the first answer.
     pub credential: Option<Option<String>>,
-    /// Header annotations of the authority's tools, as last seen in `tools/list`.
-    tools: Names<Vec<HeaderParam>>,
+    /// The authority's tools, as last seen in `tools/list`.
+    tools: Names<Tool>,
     /// Tasks made for this caller, by their digests, oldest first; and whether they may yet have effects.
     tasks: Vec<(u64, bool)>,
 }
 
+/// What a list of tools said of one.
+#[derive(Debug, Default)]
+pub struct Tool {
+    /// Its header annotations.
+    pub params: Vec<HeaderParam>,
+    /// Its `inputSchema`; `None` where nobody validates arguments, or it is too large for that.
+    pub schema: Option<SchemaId>,
+    /// When the trip for the list started.
+    pub listed: Seq,
+}
+
 impl Partition {
-    /// The header annotations of a tool; `None` if it was never listed.
+    /// A tool; `None` if it was never listed.
     #[must_use]
-    pub fn tool(&self, name: &str) -> Option<&[HeaderParam]> {
-        self.tools.get(name).map(Vec::as_slice)
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
     }
 
-    /// Remembers a tool's header annotations; past [`MAX_TOOLS`] new tools are not remembered.
-    pub fn learn(&mut self, name: String, params: Vec<HeaderParam>) {
+    /// Remembers a tool; past [`MAX_TOOLS`] new tools are not remembered.
+    pub fn learn(&mut self, name: String, tool: Tool) {
         let room = self.tools.len() < MAX_TOOLS || self.tools.has(&name);
         if room && name.len() <= MAX_NAME_BYTES {
-            self.tools.insert(name, params);
+            self.tools.insert(name, tool);
         }
     }
 
@@ -212,7 +223,7 @@ mod tests {
         let mut partitions = Partitions::new(1);
         let partition = partitions.enter(&Caller::Anonymous);
         for n in 0..=MAX_TOOLS {
-            partition.learn(alloc::format!("t{n}"), Vec::new());
+            partition.learn(alloc::format!("t{n}"), Tool::default());
         }
         assert!(partition.tool("t0").is_some());
         assert!(partition.tool(&alloc::format!("t{MAX_TOOLS}")).is_none());

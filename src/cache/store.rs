@@ -7,7 +7,7 @@ use core::hash::{BuildHasherDefault, Hasher};
 use lru::LruCache;
 
 use super::entry::{Entry, Windows};
-use super::{Digests, Key, Seq};
+use super::{Digests, Key, SchemaId, Seq};
 use crate::border::Millis;
 use crate::mcp::result::Parts;
 use crate::table::{Map, Set};
@@ -114,6 +114,7 @@ impl Store {
     }
 
     /// Stores an answer, replacing the one under its key. `None` if it is larger than the whole budget.
+    #[expect(clippy::too_many_arguments, reason = "what makes an entry")]
     pub fn insert(
         &mut self,
         digest: u64,
@@ -122,6 +123,7 @@ impl Store {
         seq: Seq,
         received: Millis,
         windows: Windows,
+        schema: Option<SchemaId>,
     ) -> Option<&Entry> {
         self.remove(digest);
         self.last_serial = self.last_serial.saturating_add(1);
@@ -133,6 +135,7 @@ impl Store {
             seq,
             expires: received + windows.fresh,
             windows,
+            schema,
         };
         let bytes = entry.bytes();
         if bytes > self.max_bytes {
@@ -143,6 +146,15 @@ impl Store {
         self.entries.put(digest, entry);
         self.make_room();
         self.entries.peek(&digest)
+    }
+
+    /// The arguments behind what was found, if anything is stored there, are sound by this schema.
+    pub fn judged(&mut self, found: &Found, schema: SchemaId) {
+        if let Some(entry) = self.entries.peek_mut(&found.digest)
+            && found.canonical.as_ref().is_none_or(|key| entry.key == *key)
+        {
+            entry.schema = Some(schema);
+        }
     }
 
     fn make_room(&mut self) {
@@ -271,6 +283,7 @@ mod tests {
                 Seq(1),
                 Millis(0),
                 windows,
+                None,
             )
             .is_some()
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::trip::{InputResponses, Trip};
 use crate::border::{Ctx, FlightId, Reply, Ticket};
+use crate::cache::SchemaId;
 use crate::provenance::Provenance;
 
 /// Who asks. Hosts authenticate; the core never sees a token.
@@ -74,6 +75,17 @@ pub enum Served {
     Accepted,
     /// A peek found nothing fresh.
     Absent,
+    /// Only after [`Core::check_arguments`](super::Core::check_arguments): judge the arguments of this call, and
+    /// serve the message again with the verdict. The output buffer holds the tool's name, its `inputSchema`
+    /// (raw JSON, verbatim) and the arguments (a raw JSON object). Nothing was started or counted.
+    Check {
+        /// Names the schema: what was compiled from one of this name serves again.
+        schema: SchemaId,
+        /// Bytes of the tool's name.
+        name: usize,
+        /// Bytes of the schema.
+        text: usize,
+    },
 }
 
 /// What [`Core::serve`](super::Core::serve) decided.
@@ -138,4 +150,6 @@ pub struct Stats {
     pub subscriptions: u64,
     /// Sessions of agents.
     pub sessions: u64,
+    /// Calls answered here because their arguments do not fit the tool's `inputSchema`.
+    pub invalid: u64,
 }

@@ -58,7 +58,7 @@ impl Core {
         for message in messages {
             let message = message.as_bytes();
             let mut answer = Vec::new();
-            let step = self.one(now, &Request { message, ..*request }, &mut answer);
+            let step = self.one(now, &Request { message, ..*request }, None, &mut answer);
             self.sessions.answer(stream, &answer);
             cancel.extend(step.cancel);
             self.due

@@ -9,7 +9,7 @@ use super::listen::Subscription;
 use super::plan::Plan;
 use super::request::{Asked, Era, Method};
 use crate::border::{Ctx, FlightId, Millis, Ticket};
-use crate::cache::Seq;
+use crate::cache::{SchemaId, Seq};
 use crate::mcp::meta::LogLevel;
 use crate::provenance::State;
 use crate::session::{SessionKey, StreamKey};
@@ -68,6 +68,8 @@ pub(super) struct Flight {
     /// Digest and canonical key, where the answer may be stored.
     pub(super) key: Option<(u64, Box<[u8]>)>,
     pub(super) seq: Seq,
+    /// What the arguments were found sound by.
+    pub(super) schema: Option<SchemaId>,
     pub(super) started: Millis,
     /// What the lookup found.
     pub(super) prior: State,

@@ -10,9 +10,10 @@ use super::local::{Item, Local};
 use super::render::{self, SERVER_INFO, array, quoted, replaced};
 use super::request::{Asked, Method};
 use crate::border::Event;
+use crate::cache::{Digests, Schemas, Seq, Tool};
 use crate::error::{Code, Error};
 use crate::json::{self, Members};
-use crate::mcp::headers::{HeaderParam, annotations};
+use crate::mcp::headers::annotations;
 use crate::mcp::meta::push_member;
 use crate::mcp::names::{LEGACY, META_SERVER_INFO, MODERN};
 use crate::mcp::result::Parts;
@@ -142,14 +143,20 @@ pub(super) fn discovered(parts: &mut Parts, local: &Local) {
 /// What a page of `tools/list` taught.
 #[derive(Debug, Default)]
 pub(super) struct Learned {
-    pub(super) tools: Vec<(String, Vec<HeaderParam>)>,
-    pub(super) dropped: Vec<Event>,
+    pub(super) tools: Vec<(String, Tool)>,
+    pub(super) events: Vec<Event>,
 }
 
 /// Prepares a page of `tools/list`: tools whose `x-mcp-header` annotations are invalid are left out
 /// (2026-07-28, Streamable HTTP, Custom Headers), and so are those hidden by a local tool; local tools lead the
-/// first page.
-pub(super) fn tools(parts: &mut Parts, local: &Local, first_page: bool) -> Learned {
+/// first page. Their schemas go to `schemas`, if anybody wants them; `listed`: when the trip for the page started.
+pub(super) fn tools(
+    parts: &mut Parts,
+    local: &Local,
+    first_page: bool,
+    listed: Seq,
+    mut schemas: Option<(&mut Schemas, &Digests)>,
+) -> Learned {
     let mut learned = Learned::default();
     let object = format!("{{{}}}", parts.members);
     let list = Members::parse(&object)
@@ -165,15 +172,27 @@ pub(super) fn tools(parts: &mut Parts, local: &Local, first_page: bool) -> Learn
         if local.tools.has(&name) {
             continue;
         }
-        match annotations(tool.raw("inputSchema").unwrap_or("{}")) {
+        let input_schema = tool.raw("inputSchema").unwrap_or("{}");
+        let cut = || name.chars().take(128).collect();
+        match annotations(input_schema) {
             Ok(params) => {
-                learned.tools.push((name.into_owned(), params));
+                let mut schema = None;
+                if let Some((schemas, digests)) = &mut schemas {
+                    schema = schemas.keep(digests, input_schema);
+                    if schema.is_none() {
+                        let (name, reason) = (cut(), "larger than 64 KiB");
+                        learned.events.push(Event::SchemaNotEnforced { name, reason });
+                    }
+                }
+                let tool = Tool {
+                    params,
+                    schema,
+                    listed,
+                };
+                learned.tools.push((name.into_owned(), tool));
                 kept.push(raw);
             }
-            Err(reason) => {
-                let name = name.chars().take(128).collect();
-                learned.dropped.push(Event::ToolDropped { name, reason });
-            }
+            Err(reason) => learned.events.push(Event::ToolDropped { name: cut(), reason }),
         }
     }
     merge(parts, "tools", &kept, theirs, &local.tools, first_page);

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 
+use crate::cache::SchemaId;
 use crate::error::{Code, Error};
 use crate::json::Members;
 use crate::limits::{MAX_LOCAL, MAX_NAME_BYTES};
@@ -15,6 +16,8 @@ pub(super) struct Item {
     /// Raw JSON `Tool` or `Resource` object.
     pub(super) definition: String,
     pub(super) rule: Rule,
+    /// Names a tool's `inputSchema`, where the host judges arguments.
+    pub(super) schema: Option<SchemaId>,
 }
 
 /// What the host registered, by name or URI.
@@ -25,7 +28,8 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn add_tool(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
+    /// Returns its name.
+    pub(super) fn add_tool(&mut self, definition: &str, rule: Option<&str>) -> Result<String, Error> {
         let tool = object(
             definition,
             "a tool's definition must be an object without repeated members",
@@ -37,7 +41,8 @@ impl Local {
                 "a tool's inputSchema must be an object with \"type\":\"object\"",
             ));
         }
-        insert(&mut self.tools, name, definition, rule)
+        insert(&mut self.tools, name.clone(), definition, rule)?;
+        Ok(name)
     }
 
     pub(super) fn add_resource(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
@@ -93,6 +98,7 @@ fn insert(items: &mut Names<Item>, name: String, definition: &str, rule: Option<
         Item {
             definition: definition.trim().to_owned(),
             rule,
+            schema: None,
         },
     );
     Ok(())

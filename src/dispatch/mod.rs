@@ -5,10 +5,10 @@
 //! only local tools.
 //!
 //! In order: `request` validates, `serve` identifies, limits and looks up, `plan` asks the policy, `flights`
-//! joins trips, `settle` stores, `ask` brings the authority's questions to agents, `listen` keeps subscriptions,
-//! `session` answers what belongs to a session, `streams` keeps those of sessions, `tasks` knows whose a task is,
-//! `lists` merges local items and reads annotations, `render` writes.
-//! `affinity` tells hosts of many instances which of them answers.
+//! joins trips, `check` has arguments judged, `settle` stores, `ask` brings the authority's questions to agents,
+//! `listen` keeps subscriptions, `session` answers what belongs to a session, `streams` keeps those of sessions, `tasks`
+//! knows whose a task is, `lists` merges local items and reads annotations, `render` writes, and `affinity` tells hosts
+//! of many instances which of them answers.
 
 use alloc::format;
 use alloc::string::String;
@@ -18,6 +18,7 @@ mod affinity;
 mod agent;
 mod ask;
 mod batch;
+mod check;
 mod flights;
 mod listen;
 mod lists;
@@ -34,10 +35,11 @@ mod trip;
 
 pub use affinity::{Affinity, Passed};
 pub use agent::{Caller, Due, Request, Served, Stats, Step, Verb};
+pub use check::Verdict;
 pub use trip::{Answer, Body, Forward, InputResponses, Sink, Trip, TripError};
 
 use crate::border::{Ctx, FlightId, Millis, Ticket};
-use crate::cache::{Digests, Partitions, Seq, Store};
+use crate::cache::{Digests, Partitions, Schemas, Seq, Store};
 use crate::config::Config;
 use crate::error::Error;
 use crate::session::Sessions;
@@ -59,6 +61,8 @@ pub struct Core {
     local: Local,
     sessions: Sessions,
     due: Vec<Due>,
+    /// Of the authority's tools; `None` where nobody judges arguments.
+    schemas: Option<Schemas>,
     /// Of the last trip or invalidation.
     seq: Seq,
     /// What started before this is stale for everybody.
@@ -86,6 +90,7 @@ impl Core {
             local: Local::default(),
             sessions: Sessions::new(),
             due: Vec::new(),
+            schemas: None,
             seq: Seq(0),
             floor: Seq(0),
             changes: Changes::default(),
@@ -193,7 +198,8 @@ impl Core {
     /// `invalid_params` if the definition is no tool, `config_invalid` for a bad rule, `over_budget` past
     /// [`crate::limits::MAX_LOCAL`].
     pub fn register_tool(&mut self, definition: &str, rule: Option<&str>) -> Result<(), Error> {
-        self.local.add_tool(definition, rule)?;
+        let name = self.local.add_tool(definition, rule)?;
+        self.name_schema(&name);
         self.invalidate();
         Ok(())
     }

@@ -9,6 +9,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::agent::Request;
+use super::check::Verdict;
 use crate::error::{Code, Error};
 use crate::json::{self, Members};
 use crate::limits::MAX_NAME_BYTES;
@@ -183,6 +184,8 @@ pub(super) struct Asked<'a> {
     pub(super) wanted: Option<&'static str>,
     /// For `subscriptions/listen`: what for.
     pub(super) filter: Option<Filter>,
+    /// What the host says of the arguments, if it was asked.
+    pub(super) verdict: Option<Verdict<'a>>,
     /// To which it belongs, or which it opens.
     pub(super) session: Option<SessionKey>,
 }
@@ -296,6 +299,7 @@ pub(super) fn validate<'a>(
         has_cursor: false,
         wanted: None,
         filter: None,
+        verdict: None,
         session: None,
     };
     if method.is_task() && !asked.knows_tasks() {

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::agent::{Caller, Request, Served, Step, Verb};
+use super::check::Verdict;
 use super::flights::{Flight, Recipient};
 use super::listen::Subscription;
 use super::plan::Plan;
@@ -13,7 +14,7 @@ use super::request::{Asked, Era, Method, speaks_legacy, validate};
 use super::trip::{Forward, Trip};
 use super::{Core, lists};
 use crate::border::{FlightId, LocalCall, Millis, Now};
-use crate::cache::{Key, Seq};
+use crate::cache::{Key, SchemaId, Seq};
 use crate::config::Anonymous;
 use crate::error::{Code, Error};
 use crate::mcp::headers::{self, HeaderParam};
@@ -39,6 +40,8 @@ pub(super) struct Route {
     headers: Vec<(String, String)>,
     /// Answered by the host, not the authority.
     local: Option<LocalCall>,
+    /// What the arguments are to be judged by.
+    schema: Option<SchemaId>,
 }
 
 /// A validated request on its way.
@@ -52,16 +55,34 @@ pub(super) struct Errand<'r, 'a> {
 impl Core {
     /// Receives one message. An answer that needs no waiting is appended to `out`.
     pub fn serve(&mut self, now: Now, request: Request<'_>, out: &mut Vec<u8>) -> Step {
+        self.serve_judged(now, request, None, out)
+    }
+
+    /// As [`Core::serve`], with what the host says of the arguments after [`Served::Check`]. A verdict by another
+    /// schema than the one in force is none.
+    pub fn serve_judged(
+        &mut self,
+        now: Now,
+        request: Request<'_>,
+        verdict: Option<Verdict<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Step {
         self.tick(now.mono);
         self.store.sweep(now.mono, SWEEP);
         match request.verb {
-            Verb::Post => self.post(now.mono, &request, out),
+            Verb::Post => self.post(now.mono, &request, verdict, out),
             Verb::Get => self.open_stream(now.mono, &request, out),
             Verb::Delete => self.end_session(now.mono, &request, out),
         }
     }
 
-    fn post(&mut self, now: Millis, request: &Request<'_>, out: &mut Vec<u8>) -> Step {
+    fn post(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        verdict: Option<Verdict<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Step {
         if request.message.len() > self.config.limits.max_message_bytes {
             let error = Error::new(
                 Code::TooLarge,
@@ -71,12 +92,18 @@ impl Core {
         }
         match self.batched(now, request, out) {
             Some(step) => step,
-            None => self.one(now, request, out),
+            None => self.one(now, request, verdict, out),
         }
     }
 
     /// Receives a message that is no batch.
-    pub(super) fn one(&mut self, now: Millis, request: &Request<'_>, out: &mut Vec<u8>) -> Step {
+    pub(super) fn one(
+        &mut self,
+        now: Millis,
+        request: &Request<'_>,
+        verdict: Option<Verdict<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Step {
         let message = match Message::parse(request.message) {
             Ok(message) => message,
             Err(Rejected { id, error }) => {
@@ -92,7 +119,7 @@ impl Core {
         let Some(id) = message.id else {
             return self.notified(request, session, &message);
         };
-        match self.answer(now, request, session, &message, id, out) {
+        match self.answer(now, request, session, &message, id, verdict, out) {
             Ok(step) => step,
             Err(error) => {
                 let legacy = session.is_some() || speaks_legacy(request);
@@ -156,6 +183,10 @@ impl Core {
         step
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of a request, and where the answer goes"
+    )]
     fn answer<'a>(
         &mut self,
         now: Millis,
@@ -163,12 +194,14 @@ impl Core {
         session: Option<SessionKey>,
         message: &Message<'a>,
         id: &'a str,
+        verdict: Option<Verdict<'a>>,
         out: &mut Vec<u8>,
     ) -> Result<Step, Error> {
         let agreed = session.and_then(|key| self.sessions.get(key));
         let capabilities = agreed.map(|session| session.capabilities.clone());
         let version = agreed.map(|session| session.version).or(request.negotiated);
         let mut asked = validate(message, id, request.headers, version)?;
+        asked.verdict = verdict;
         self.identify(request.caller)?;
         self.check_tasks(request.caller, &asked)?;
         if let (Some(key), Some(capabilities)) = (session, &capabilities) {
@@ -250,7 +283,7 @@ impl Core {
             partition.floor = self.seq.advance();
         }
         let name = asked.name.as_deref().unwrap_or_default();
-        let annotations = match asked.method {
+        let listed = match asked.method {
             Method::CallTool => partition.tool(name),
             _ => None,
         };
@@ -259,7 +292,7 @@ impl Core {
             Method::ReadResource => (self.local.resources.get(name), self.config.policy.resource(name)),
             _ => (None, None),
         };
-        let known = annotations.unwrap_or_default();
+        let known = listed.map_or(&[][..], |tool| &tool.params);
         if let (Some(given), Era::Modern, None) = (request.headers, asked.era, item) {
             headers::check_params(known, asked.arguments, given)?;
         }
@@ -278,14 +311,21 @@ impl Core {
             Vec::new()
         };
         headers.extend(unknown);
+        let listed = listed.and_then(|tool| Some((tool.schema?, tool.listed)));
+        let (id, own) = (partition.id, partition.floor);
+        let schema = match item {
+            Some(item) => item.schema,
+            None => listed.and_then(|(schema, at)| self.listed_schema(schema, at)),
+        };
         Ok(Route {
-            partition: partition.id,
-            floor: partition.floor.max(floor),
+            partition: id,
+            floor: own.max(floor),
             doubt: self.doubt_of(asked.method),
             settled,
             plan,
             headers,
             local,
+            schema,
         })
     }
 
@@ -322,6 +362,12 @@ impl Core {
         } else {
             None
         };
+        // Before anything of it is looked at, or counted.
+        if let Some(schema) = route.schema
+            && let Some(step) = self.judge(asked, schema, found.as_ref(), out)
+        {
+            return Ok(step);
+        }
         let Some(found) = found else {
             if request.peek {
                 return Ok(Step::of(Served::Absent));
@@ -458,6 +504,7 @@ impl Core {
             plan: route.plan,
             key,
             seq: self.seq.advance(),
+            schema: route.schema,
             started: now,
             prior,
             may_be_task: asked.method == Method::CallTool && route.local.is_none() && asked.knows_tasks(),

@@ -12,6 +12,7 @@ use super::streams::ended;
 use super::trip::{Answer, Body, Sink, TripError};
 use super::{Core, lists, render};
 use crate::border::{Event, FlightId, Millis, Now, Reply};
+use crate::cache::Tool;
 use crate::error::{Code, Error};
 use crate::json::{self, Members};
 use crate::mcp::meta::LogLevel;
@@ -108,7 +109,12 @@ impl Core {
             return;
         };
         for (name, params) in &answer.learned {
-            partition.learn(name.clone(), params.clone());
+            // Its schema was seen by nobody here: calls travel until the list is read again.
+            let tool = Tool {
+                params: params.clone(),
+                ..Tool::default()
+            };
+            partition.learn(name.clone(), tool);
         }
     }
 
@@ -302,11 +308,12 @@ impl Core {
             Method::Discover | Method::Initialize => lists::discovered(&mut parts, &self.local),
             Method::ListResources => lists::resources(&mut parts, &self.local, first_page),
             Method::ListTools => {
-                let learned = lists::tools(&mut parts, &self.local, first_page);
-                learned.dropped.into_iter().for_each(|event| sink.event(event));
+                let schemas = self.schemas.as_mut().map(|schemas| (schemas, &self.random));
+                let learned = lists::tools(&mut parts, &self.local, first_page, flight.seq, schemas);
+                learned.events.into_iter().for_each(|event| sink.event(event));
                 if let Some(partition) = self.partitions.same(&flight.caller, flight.partition) {
-                    for (name, params) in learned.tools {
-                        partition.learn(name, params);
+                    for (name, tool) in learned.tools {
+                        partition.learn(name, tool);
                     }
                 }
             }
@@ -360,10 +367,15 @@ impl Core {
         // Downward only, by at most a sixteenth: entries that came together do not expire together.
         let jitter = self.draw() % (windows.fresh.0 / 16 + 1);
         windows.fresh = Millis(windows.fresh.0 - jitter);
-        let serial = match self
-            .store
-            .insert(digest, canonical, parts.clone(), flight.seq, now, windows)
-        {
+        let serial = match self.store.insert(
+            digest,
+            canonical,
+            parts.clone(),
+            flight.seq,
+            now,
+            windows,
+            flight.schema,
+        ) {
             Some(entry) => {
                 provenance.ttl = Some(entry.ttl(now));
                 provenance.stored = true;

@@ -148,6 +148,7 @@ impl Core {
             wanted: None,
             filter: Some(filter),
             session: Some(key),
+            verdict: None,
         };
         let route = self.route(now, request, &asked)?;
         let errand = Errand {

@@ -44,6 +44,13 @@ impl<V> Names<V> {
         Some(value)
     }
 
+    /// The value under a name, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut V> {
+        let at = self.find(name).ok()?;
+        self.sorted.get_mut(at).map(|(_, value)| value)
+    }
+
     /// Whether there is a value under a name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use leeward::border::{Event, FlightId, LocalCall};
-use leeward::dispatch::{Due, Forward, InputResponses, Passed, Sink, Stats, Trip};
+use leeward::dispatch::{Due, Forward, InputResponses, Passed, Sink, Stats, Trip, Verdict};
 use leeward::mcp::subscription::Change;
 use leeward::table::Table;
 use leeward::{
@@ -43,6 +43,8 @@ pub struct Host {
     pub sessions: bool,
     /// The host does [`Output::Save`], and gives what it kept to [`Replica::restore`] when it starts again.
     pub store: bool,
+    /// The host judges arguments of tools: it answers [`Served::Check`] by [`Replica::serve_judged`].
+    pub judges: bool,
 }
 
 /// A replica of one authority, with local tools beside it. `Send`, not shared.
@@ -130,6 +132,9 @@ impl Replica {
         if host.store {
             core.store_sessions();
         }
+        if host.judges {
+            core.check_arguments();
+        }
         Self {
             clock: Clock::default(),
             desk: Desk::new(lease),
@@ -160,12 +165,24 @@ impl Replica {
     /// With [`leeward::limits::MAX_CONTEXTS`] contexts busy, a request of yet another one that would have to wait
     /// is refused as `over_budget`.
     pub fn serve(&mut self, now: Now, request: Request<'_>, out: &mut Vec<u8>) -> Served {
+        self.serve_judged(now, request, None, out)
+    }
+
+    /// As [`Replica::serve`], for a message that was answered [`Served::Check`]: see [`Core::serve_judged`].
+    pub fn serve_judged(
+        &mut self,
+        now: Now,
+        request: Request<'_>,
+        verdict: Option<Verdict<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Served {
         let ctx = request.ctx;
         self.enter(now, ctx);
         self.seed.request(|asked| self.desk.knows(asked));
         // Without room for another context only what needs no waiting is answered.
         let peek = request.peek || !self.desk.has_room(ctx);
-        let step = self.core.serve(now, Request { peek, ..request }, out);
+        let asked = Request { peek, ..request };
+        let step = self.core.serve_judged(now, asked, verdict, out);
         for ticket in step.cancel {
             self.cancel(ticket);
         }

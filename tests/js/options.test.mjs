@@ -34,6 +34,7 @@ const PLACES = {
   random: [(random) => ({ random }), "function"],
   credentialFor: [(credentialFor) => ({ credentialFor }), "function"],
   onEvent: [(onEvent) => ({ onEvent }), "function"],
+  validate: [(validate) => ({ validate }), "function", "boolean"],
   tools: [(tools) => ({ tools }), "array"],
   "tools[1]": [(tool) => ({ tools: [{ name: "x", handler }, tool] })],
   "tools[0].rule": [(rule) => ({ tools: [{ name: "x", handler, rule }] })],
@@ -84,7 +85,7 @@ test("no option is missing from this table", () => {
   const source = readFileSync(new URL("../../wasm/ts/types.ts", import.meta.url), "utf8");
   const [, members] = source.match(/interface ReplicaOptions extends Configuration \{\n(.*?)\n\}/s);
   const names = [...members.matchAll(/^  (\w+)\?:/gm)].map(([, name]) => name);
-  assert.equal(names.length, 7, names.join());
+  assert.equal(names.length, 8, names.join());
   for (const name of names) assert.ok(places.includes(name), name);
 });
 

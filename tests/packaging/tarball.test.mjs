@@ -30,6 +30,7 @@ test("it holds what it is meant to, and no more", async () => {
     ...[...modules, ...GENERATED].flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
     "dist/leeward_wasm_bg.wasm",
     "dist/leeward_wasm_bg.wasm.d.ts",
+    "dist/json_schema.js",
     "dist/leeward.schema.json",
     "dist/provenance.json",
     "LICENSE-APACHE",

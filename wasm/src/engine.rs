@@ -1,7 +1,8 @@
 //! The engine: one replica and its two buffers.
 
 use leeward::border::Credential;
-use leeward::dispatch::Caller;
+use leeward::cache::SchemaId;
+use leeward::dispatch::{Caller, Verdict};
 use leeward::http::{self, Gate};
 use leeward::limits::MAX_HEADERS;
 use leeward::{Code, Config, Ctx, Error, Failure, Input, Millis, Now, OpId, Request, Served, Ticket, Verb};
@@ -25,6 +26,8 @@ const SERVED_WAIT: u32 = 1;
 const SERVED_ACCEPTED: u32 = 2;
 /// A peek found nothing fresh.
 const SERVED_ABSENT: u32 = 3;
+/// `serve` asks for a verdict on the call's arguments.
+const SERVED_CHECK: u32 = 4;
 
 /// Flag of `serve` and `admit`: the caller is anonymous.
 pub(crate) const ANONYMOUS: u32 = 1;
@@ -51,23 +54,26 @@ pub struct Engine {
     /// Session-era agents get a session.
     pub(crate) sessions: bool,
     pub(crate) facts: Facts,
+    /// What the next `serve` is told of its arguments.
+    verdict: Option<(SchemaId, Option<String>)>,
 }
 
 #[wasm_bindgen]
 impl Engine {
     /// A replica with nothing stored, from the JSON text of its configuration. `credentials`: the host answers
-    /// credential questions. `sessions`: session-era agents get one.
+    /// credential questions. `sessions`: session-era agents get one. `judges`: the host judges arguments.
     ///
     /// # Errors
     /// `config_invalid`, with `data.field` naming the place.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str, credentials: bool, sessions: bool) -> Result<Self, JsValue> {
+    pub fn new(config: &str, credentials: bool, sessions: bool, judges: bool) -> Result<Self, JsValue> {
         let config = Config::parse(config).map_err(thrown)?;
         let host = Host {
             lease: None,
             credentials,
             sessions,
             store: false,
+            judges,
         };
         Ok(Self {
             replica: Replica::new(config, host),
@@ -77,6 +83,7 @@ impl Engine {
             gate: Gate::default(),
             sessions,
             facts: Facts::EMPTY,
+            verdict: None,
         })
     }
 
@@ -124,7 +131,8 @@ impl Engine {
 
     /// Receives one message, or a request without one. Input: the message, then the caller, then the negotiated version (if its length is
     /// not 0) or, of a message over HTTP, `name LF value LF` per header, names lower case. Returns 0 reply, 1 wait,
-    /// 2 accepted, 3 absent.
+    /// 2 accepted, 3 absent, 4 check: then the output is the tool's name up to `split`, `about` bytes of its schema,
+    /// whose name is `op`, and the arguments; serve the message again after `judged`.
     #[expect(
         clippy::too_many_arguments,
         reason = "scalars cost nothing at this border, objects do"
@@ -161,7 +169,14 @@ impl Engine {
             verb: verb_of(flags),
             peek: flags & PEEK != 0,
         };
-        let served = self.replica.serve(now(mono, unix), request, &mut self.output);
+        let verdict = self.verdict.take();
+        let verdict = verdict.as_ref().map(|(schema, fault)| Verdict {
+            schema: *schema,
+            fault: fault.as_deref(),
+        });
+        let served = self
+            .replica
+            .serve_judged(now(mono, unix), request, verdict, &mut self.output);
         self.facts = Facts::EMPTY;
         match served {
             Served::Reply {
@@ -185,7 +200,20 @@ impl Engine {
             }
             Served::Accepted => SERVED_ACCEPTED,
             Served::Absent => SERVED_ABSENT,
+            Served::Check { schema, name, text } => {
+                self.facts.op = schema.0;
+                self.facts.split = name;
+                self.facts.about = text as u64;
+                SERVED_CHECK
+            }
         }
+    }
+
+    /// What was found of the arguments that `serve` asked about, for the next `serve`. Input: what is wrong with them;
+    /// nothing if they are `sound`.
+    pub fn judged(&mut self, schema: f64, sound: bool, len: usize) {
+        let fault = (!sound).then(|| text(cut(&self.input, len).0));
+        self.verdict = Some((SchemaId(whole(schema)), fault));
     }
 
     /// The head of a response. Input: `name LF value LF` per header, names lower case.
@@ -449,7 +477,7 @@ impl Engine {
     }
 
     /// Counters: hits, misses, stale, collapsed, bypassed, stored, evicted, entries, bytes, flights, waiters,
-    /// subscriptions, sessions.
+    /// subscriptions, sessions, invalid.
     #[must_use]
     pub fn stats(&self) -> Box<[f64]> {
         let stats = self.replica.stats();
@@ -467,6 +495,7 @@ impl Engine {
             stats.waiters,
             stats.subscriptions,
             stats.sessions,
+            stats.invalid,
         ]
         .map(double)
         .into()
@@ -558,7 +587,7 @@ mod tests {
 
     #[test]
     fn a_large_input_buffer_is_given_back() {
-        let mut engine = Engine::new("{}", false, false).unwrap();
+        let mut engine = Engine::new("{}", false, false, false).unwrap();
         engine.input(KEEP_BYTES + 1).unwrap();
         assert_eq!(engine.input_capacity(), KEEP_BYTES + 1);
         engine.input(1).unwrap();

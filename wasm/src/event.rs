@@ -10,6 +10,9 @@ pub(crate) fn write(out: &mut String, event: &Event) {
         Event::ToolDropped { name, reason } => {
             object(out, "tool_dropped", &[("name", name), ("reason", reason)]);
         }
+        Event::SchemaNotEnforced { name, reason } => {
+            object(out, "schema_not_enforced", &[("name", name), ("reason", reason)]);
+        }
         Event::AuthorityVersion { version } => {
             object(out, "authority_version", &[("version", version)]);
         }

@@ -7,6 +7,7 @@
 
 import { LeewardError, closed, fromRpc } from "./errors.js";
 import { Engine, __wbg_reset_state as resetInstance, lastPanic } from "./leeward_wasm.js";
+import type { Judge } from "./judge.js";
 import { load, noMemory } from "./load.js";
 import type { CacheInfo } from "./types.js";
 
@@ -23,6 +24,8 @@ export const ASK = { PEEK: 2, GET: 8, DELETE: 16 } as const;
 
 /** What `Engine.serve` returns. */
 export const SERVED = { REPLY: 0, WAIT: 1, ACCEPTED: 2, ABSENT: 3 } as const;
+/** What it returns besides, within this file: it asks what is wrong with a call's arguments. */
+const CHECK = 4;
 /** What `Engine.pollOutput` returns. */
 export const OUTPUT = {
   NONE: 0,
@@ -107,6 +110,8 @@ export class Border {
   readonly maxMessageBytes: number;
   /** Called once, when a trap ends this replica. */
   onBroken: (error: LeewardError) => void = () => {};
+  /** Says what is wrong with arguments; see {@link Judge.fault}. */
+  faultOf: Judge["fault"] = () => undefined;
 
   #engine: Engine | undefined;
   #ended: LeewardError | undefined;
@@ -115,11 +120,18 @@ export class Border {
   readonly #clocks: Clocks;
   readonly #self = new WeakRef(this);
 
-  private constructor(home: Instance, clocks: Clocks, config: string, credentials: boolean, sessions: boolean) {
+  private constructor(
+    home: Instance,
+    clocks: Clocks,
+    config: string,
+    credentials: boolean,
+    sessions: boolean,
+    judges: boolean,
+  ) {
     this.#instance = home;
     this.#clocks = clocks;
     try {
-      this.#engine = new Engine(config, credentials, sessions);
+      this.#engine = new Engine(config, credentials, sessions, judges);
       this.maxMessageBytes = this.#engine.maxMessageBytes();
     } catch (error) {
       throw this.#thrown(error);
@@ -129,8 +141,14 @@ export class Border {
   }
 
   /** A new replica from the JSON text of its configuration. */
-  static async open(config: string, credentials: boolean, sessions: boolean, clocks: Clocks): Promise<Border> {
-    return new Border(await enter(), clocks, config, credentials, sessions);
+  static async open(
+    config: string,
+    credentials: boolean,
+    sessions: boolean,
+    judges: boolean,
+    clocks: Clocks,
+  ): Promise<Border> {
+    return new Border(await enter(), clocks, config, credentials, sessions, judges);
   }
 
   /** Frees the replica. Later calls throw `closed`. */
@@ -211,9 +229,35 @@ export class Border {
     connection: number,
     flags: number,
   ): number {
+    let served = this.#tryServe(write, caller, about, connection, flags);
+    // Again only by another schema, if the validator itself has brought one.
+    while (served === CHECK) served = this.#tryServe(write, caller, about, connection, flags, this.#verdict());
+    return served;
+  }
+
+  /** Judges the arguments in the output buffer; returns how to tell. */
+  #verdict(): () => void {
+    const [schema, name, length] = this.call((engine) => [engine.op(), engine.split(), engine.about()] as const);
+    const [tool, args] = [this.text(0, name), this.text(name + length)];
+    const fault = this.faultOf(schema, tool, () => this.text(name, name + length), args);
+    return () => {
+      const written = this.write(fault ?? "");
+      this.call((engine) => engine.judged(schema, fault === undefined, written));
+    };
+  }
+
+  #tryServe(
+    write: (spare: number) => number,
+    caller: Uint8Array | undefined,
+    about: Uint8Array | undefined,
+    connection: number,
+    flags: number,
+    tell?: () => void,
+  ): number {
     // Before anything is written: a clock of the host's may call back, and write input of its own.
     const mono = this.#clocks.now();
     const unix = this.#clocks.unix();
+    tell?.();
     const length = write((caller?.length ?? 0) + (about?.length ?? 0));
     let at = length;
     if (caller !== undefined) {

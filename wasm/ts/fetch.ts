@@ -10,7 +10,8 @@ import { typed } from "./checks.js";
 import { answer, correlationId, refusal, type Refuse } from "./endpoint.js";
 import { LeewardError, closed, configInvalid, fieldOf, isObject, words } from "./errors.js";
 import { hostOf, openReplica, type Replica } from "./replica.js";
-import type { ReplicaEvent, ReplicaOptions } from "./types.js";
+import type { ReplicaEvent, ReplicaOptions, Validator } from "./types.js";
+import { validate as ownValidate } from "./validate.js";
 
 /** Finds out who calls; see {@link HandlerOptions.authenticate}. */
 export type Authenticate = (
@@ -21,6 +22,8 @@ export type Authenticate = (
 export interface HandlerOptions extends ReplicaOptions {
   /** Where the endpoint is. Default `/mcp`. */
   path?: string | undefined;
+  /** As {@link ReplicaOptions.validate}. Default: that of `leeward/validate`. */
+  validate?: Validator | false | undefined;
   /** The callers' bearer tokens (16 to 512 visible ASCII characters, at most 1024 tokens) and their principals. */
   tokens?: Readonly<Record<string, string>> | undefined;
   /**
@@ -152,14 +155,14 @@ function checked(options: HandlerOptions) {
     throw configInvalid("authenticate", "authenticate takes the place of tokens: give one of them");
   }
   if (typeof sessions !== "boolean") throw configInvalid("sessions", "sessions must be true or false");
-  const { onEvent = log } = options;
+  const { onEvent = log, validate = ownValidate } = options;
   return {
     path: pathname,
     tokens: tokens && textOf(tokens),
     authenticate,
     sessions,
     onEvent: typeof onEvent === "function" ? onEvent : log,
-    replicaOptions: { ...replicaOptions, onEvent },
+    replicaOptions: { ...replicaOptions, onEvent, validate },
   };
 }
 

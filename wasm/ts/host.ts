@@ -5,6 +5,7 @@
 
 import { Border, OUTPUT } from "./border.js";
 import { LeewardError, closed, words } from "./errors.js";
+import { Judge } from "./judge.js";
 import { Locals } from "./locals.js";
 import type { Settings } from "./options.js";
 import { Trips, type TripRequest } from "./trips.js";
@@ -63,12 +64,17 @@ export class Host {
       if (!tell(isOk, text) && border.isOpen) tell(false, "the handler's result is too large");
     });
     border.onBroken = (error) => this.#end(error, true);
+    if (settings.validate !== undefined) {
+      const judge = new Judge(settings.validate, (event) => this.#event(event));
+      border.faultOf = (...question) => judge.fault(...question);
+    }
   }
 
   /** A new replica, with its first questions answered. `sessions`: it keeps those of session-era agents. */
   static async open(settings: Settings, sessions: boolean): Promise<Host> {
-    const { config, credentialFor, clock } = settings;
-    const border = await Border.open(config, credentialFor !== undefined, sessions, clock);
+    const { config, credentialFor, validate, clock } = settings;
+    const judges = validate !== undefined;
+    const border = await Border.open(config, credentialFor !== undefined, sessions, judges, clock);
     const host = new Host(border, settings);
     host.pump();
     // Throws what ended the replica, if its first questions did.

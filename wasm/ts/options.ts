@@ -1,10 +1,10 @@
 /** The options of `Replica.open`, checked and completed. The configuration among them is checked by the core. */
 
 import { LeewardError, configInvalid, isObject } from "./errors.js";
-import type { Clock, LocalResource, LocalTool, ReplicaOptions } from "./types.js";
+import type { Clock, LocalResource, LocalTool, ReplicaOptions, Validator } from "./types.js";
 
 /** The options that are this host's; every other one belongs to the configuration. */
-const HOST_OPTIONS = ["fetch", "clock", "random", "credentialFor", "onEvent", "tools", "resources"];
+const HOST_OPTIONS = ["fetch", "clock", "random", "credentialFor", "onEvent", "validate", "tools", "resources"];
 
 /** Checked options. */
 export interface Settings {
@@ -17,6 +17,7 @@ export interface Settings {
   readonly random: NonNullable<ReplicaOptions["random"]>;
   readonly credentialFor: ReplicaOptions["credentialFor"];
   readonly onEvent: ReplicaOptions["onEvent"];
+  readonly validate: Validator | undefined;
   readonly tools: readonly LocalTool[];
   readonly resources: readonly LocalResource[];
 }
@@ -44,6 +45,7 @@ function read(options: ReplicaOptions): Settings {
     random: functionOf(options, "random") ?? defaultRandom(),
     credentialFor: functionOf(options, "credentialFor"),
     onEvent: functionOf(options, "onEvent"),
+    validate: options.validate === false ? undefined : (functionOf(options, "validate") as Validator | undefined),
     tools: arrayOf(options, "tools"),
     resources: arrayOf(options, "resources"),
   };
@@ -132,7 +134,7 @@ function steady(read: () => number): () => number {
   };
 }
 
-function functionOf<Name extends "fetch" | "random" | "credentialFor" | "onEvent">(
+function functionOf<Name extends "fetch" | "random" | "credentialFor" | "onEvent" | "validate">(
   options: ReplicaOptions,
   name: Name,
 ): ReplicaOptions[Name] {

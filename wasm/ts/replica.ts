@@ -53,6 +53,7 @@ const COUNTERS = [
   "waiters",
   "subscriptions",
   "sessions",
+  "invalid",
 ] as const;
 
 const encoder = new TextEncoder();

@@ -123,11 +123,30 @@ export interface ReplicaOptions extends Configuration {
     | undefined;
   /** Hears what an operator may want to log. Never carries arguments, results or credentials. */
   onEvent?: ((event: ReplicaEvent) => void) | undefined;
+  /**
+   * Validates the arguments of tools: of the authority's once a list of tools was read, for as long as the list is not
+   * known to have changed, and of local ones. A call with arguments that do not fit is answered here, by a result with
+   * `isError`. `false`, the default of everything but `leeward/fetch`, leaves that to the authority.
+   * `leeward/validate` has one.
+   */
+  validate?: Validator | false | undefined;
   /** Local tools, as if each were given to `replica.tool`. */
   tools?: readonly LocalTool[] | undefined;
   /** Local resources, as if each were given to `replica.resource`. */
   resources?: readonly LocalResource[] | undefined;
 }
+
+/**
+ * Compiles a tool's `inputSchema`, as its definition has it. Not called again for an equal one, unless many others came
+ * between. By throwing it refuses the schema, which is then not enforced, and told of by `schema_not_enforced`.
+ */
+export type Validator = (inputSchema: ObjectSchema) => ArgumentsCheck;
+
+/**
+ * Says what is wrong with arguments, in words that help a model to correct them, or `undefined`. At once: what it
+ * returns is no promise.
+ */
+export type ArgumentsCheck = (args: Record<string, unknown>) => string | undefined;
 
 /** Something an operator may want to log. New kinds may come: ignore those you do not know. */
 export type ReplicaEvent =
@@ -137,6 +156,14 @@ export type ReplicaEvent =
       /** The tool's name. */
       name: string;
       /** Why. */
+      reason: string;
+    }
+  | {
+      /** Calls of a tool are not validated. */
+      type: "schema_not_enforced";
+      /** The tool's name. */
+      name: string;
+      /** What is wrong with its `inputSchema`. */
       reason: string;
     }
   | {
@@ -260,6 +287,8 @@ export interface Stats {
   subscriptions: number;
   /** Sessions of agents of the revisions before 2026-07-28. */
   sessions: number;
+  /** Calls answered here because their arguments do not fit the tool's `inputSchema`. */
+  invalid: number;
 }
 
 /** A tool that this process answers itself. */

@@ -1,6 +1,7 @@
 //! Builds what is shipped: the npm package (`wasm/dist`) and the worker (`worker-js/build`).
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
@@ -39,6 +40,23 @@ pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The wasm's section that holds it; `load.ts` reads it before it instantiates.
 const VERSION_SECTION: &str = "leeward.version";
+
+/// What stands at the head of the bundled validator, whose package has no file for it.
+const VALIDATOR_LICENCE: &str = "\
+/*! @cfworker/json-schema - MIT License - Copyright (c) 2020 Jeremy Danyow
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated \
+documentation files (the \"Software\"), to deal in the Software without restriction, including without limitation the \
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit \
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the \
+Software.
+
+THE SOFTWARE IS PROVIDED \"AS IS\", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE \
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR \
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR \
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */";
 
 /// The npm package: glue and wasm of target `web`, the TypeScript around them, and the configuration's schema.
 pub(crate) fn npm(workspace: &Workspace) -> Result {
@@ -88,6 +106,7 @@ pub(crate) fn npm(workspace: &Workspace) -> Result {
         "compile TypeScript",
         tsc.arg("-p").arg(workspace.path("wasm/tsconfig.build.json")),
     )?;
+    validator(workspace, &out)?;
     provenance::write(workspace, &out)?;
     if dist.exists() {
         fs::rename(&dist, &old).context(dist.display())?;
@@ -95,6 +114,17 @@ pub(crate) fn npm(workspace: &Workspace) -> Result {
     fs::rename(&out, &dist).context(out.display())?;
     let _ = fs::remove_dir_all(&old);
     Ok(())
+}
+
+/// The validator of JSON Schema that `validate.ts` uses: bundled, so that who does not use it installs nothing.
+fn validator(workspace: &Workspace, out: &Path) -> Result {
+    let mut esbuild = workspace.node(24, workspace.path("tests/node_modules/esbuild/bin/esbuild"));
+    esbuild
+        .arg(workspace.path("tests/node_modules/@cfworker/json-schema/dist/esm/index.js"))
+        .args(["--bundle", "--minify", "--format=esm", "--log-level=warning"])
+        .arg(format!("--banner:js={VALIDATOR_LICENCE}"))
+        .arg(format!("--outfile={}", out.join("json_schema.js").display()));
+    process::run(workspace, "bundle the validator", &mut esbuild)
 }
 
 /// `docs`: the npm package's reference, from what was just built.

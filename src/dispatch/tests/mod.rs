@@ -4,6 +4,7 @@ extern crate std;
 
 mod ask;
 mod batches;
+mod check;
 mod elsewhere;
 mod guards;
 mod listen;

@@ -31,7 +31,7 @@ export class Canary {
   constructor(glue) {
     this.#glue = glue;
     const config = { authority: "http://canary.test/mcp", policy: [{ tool: "*", rule: "cache;max-age=3600" }] };
-    this.#engine = new glue.Engine(JSON.stringify(config), false, false);
+    this.#engine = new glue.Engine(JSON.stringify(config), false, false, false);
     // Without it nothing is stored.
     assert.equal(this.#engine.pollOutput(), ENTROPY);
     this.#engine.handleEntropy(...NOW, this.#engine.op(), this.#write("e".repeat(this.#engine.about())));

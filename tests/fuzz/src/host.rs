@@ -237,7 +237,7 @@ impl Outcome {
                 assert!(self.replies.iter().all(|reply| reply.ticket == *ticket));
                 Some(&last.part)
             }
-            Served::Accepted | Served::Absent => {
+            Served::Accepted | Served::Absent | Served::Check { .. } => {
                 assert!(self.out.is_empty() && self.replies.is_empty());
                 None
             }

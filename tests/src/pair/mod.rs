@@ -143,6 +143,7 @@ impl Pair {
             credentials: setup.credentials,
             sessions: kind == Kind::Sessions,
             store: kind == Kind::Sessions,
+            judges: false,
         };
         let world = World::new(Handle::new(setup.authority.unwrap_or_default()));
         let mut pair = Self {
@@ -311,7 +312,7 @@ impl Pair {
                 waiting.exchange.status = Some(202);
                 waiting.done = true;
             }
-            Served::Absent => panic!("nobody peeked"),
+            Served::Absent | Served::Check { .. } => panic!("nobody peeked, and nobody judges here"),
         }
         self.waiting.push(waiting);
         self.learn_version(pending.0);

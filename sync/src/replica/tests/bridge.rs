@@ -9,6 +9,7 @@ const SESSIONS: Host = Host {
     credentials: false,
     sessions: true,
     store: false,
+    judges: false,
 };
 
 impl World {

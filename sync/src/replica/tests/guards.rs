@@ -30,10 +30,8 @@ fn an_outage_does_not_excuse_another_credentials_answer() {
     world.replica = Replica::new(
         world.replica.config().clone(),
         Host {
-            lease: None,
             credentials: true,
-            sessions: false,
-            store: false,
+            ..Host::default()
         },
     );
     let mut world = world.seeded();

@@ -62,9 +62,7 @@ impl World {
                 config,
                 Host {
                     lease,
-                    credentials: false,
-                    sessions: false,
-                    store: false,
+                    ..Host::default()
                 },
             ),
             host: ScriptedHost::new(authority),

@@ -15,6 +15,7 @@ fn keeping(authority: impl FnMut(&Seen) -> Say + Send + 'static) -> World {
         credentials: false,
         sessions: true,
         store: true,
+        judges: false,
     };
     world.replica = Replica::new(Config::parse(CONFIG).unwrap(), host);
     world.seeded()

@@ -97,6 +97,7 @@ impl Model {
             credentials,
             sessions,
             store: false,
+            judges: false,
         };
         Self {
             replica: Replica::new(config, host),
@@ -259,6 +260,7 @@ impl Model {
                 }
             }
             Served::Absent => assert!(peek && out.is_empty()),
+            Served::Check { .. } => unreachable!("nobody judges here"),
         }
     }
 
