@@ -18,6 +18,7 @@ mod limits;
 mod link;
 mod replica;
 mod seed;
+pub mod stdio;
 #[cfg(test)]
 mod testing;
 mod trouble;

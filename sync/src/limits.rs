@@ -8,6 +8,8 @@ pub(crate) const MAX_INITIALIZE_BYTES: usize = 256 << 10;
 pub(crate) const MAX_SESSION_ID_BYTES: usize = 4 << 10;
 /// Most bytes read of a refusal that is not JSON, to see whether it speaks of a session.
 pub(crate) const MAX_REFUSAL_BYTES: usize = 4 << 10;
+/// Most bytes of whole messages that an agent over stdio has not taken, past which it is not read from.
+pub(crate) const MAX_UNWRITTEN_BYTES: usize = 1 << 20;
 /// Longest piece of foreign text in a log line.
 pub(crate) const MAX_DETAIL_BYTES: usize = 256;
 /// JSON-RPC ids set aside for one start of a trip. A trip sends fewer messages: each of at most

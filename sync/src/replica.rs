@@ -260,6 +260,12 @@ impl Replica {
         self.desk.poll_woken()
     }
 
+    /// Whether a request is still to be answered: it was neither answered nor given up.
+    #[must_use]
+    pub fn waits(&self, ticket: Ticket) -> bool {
+        self.core.flight_of(ticket).is_some()
+    }
+
     /// See [`Core::register_tool`].
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::process;
 use crate::provenance;
 use crate::report::{self, Tally};
 use crate::setup;
-use crate::steps::{Step, call, check, counted, http_tests, node_tests, run_all, select, tests};
+use crate::steps::{Step, call, check, counted, http_tests, node_tests, run_all, select, stdio_tests, tests};
 use crate::version;
 use crate::workspace::Workspace;
 
@@ -126,6 +126,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         node_tests("tests/js", 24).needs(&[build::NPM]),
         http_tests("worker").needs(&[build::WORKER]),
         http_tests("fetch").needs(&[build::NPM]),
+        stdio_tests(),
         node_tests("tests/worker", 24).needs(&[build::WORKER]),
         clients::typescript(),
         node_tests("tests/browser", 24).needs(&[build::NPM]),

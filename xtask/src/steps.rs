@@ -1,5 +1,6 @@
 //! A step of `test` or `ci`: something that runs into a log of its own and ends in a tally.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -88,6 +89,18 @@ fn node_tests_as(
 ) -> Step {
     Step::new(name, move |workspace, log| {
         let mut command = node_test_command(workspace, dir, node, env)?;
+        counted(&mut command, log, report::node)
+    })
+}
+
+/// Every test of a replica over stdio: `examples/stdio.rs`, which is built before.
+pub(crate) fn stdio_tests() -> Step {
+    Step::new("tests/stdio on Node 24", |workspace, log| {
+        let mut example = workspace.cargo(&["build", "-p", "leeward-tests", "--example", "stdio"]);
+        process::run(workspace, "build examples/stdio.rs", &mut example)?;
+        let mut command = node_test_command(workspace, "tests/stdio", 24, None)?;
+        let program = format!("debug/examples/stdio{}", env::consts::EXE_SUFFIX);
+        command.env("LEEWARD_STDIO", workspace.target().join(program));
         counted(&mut command, log, report::node)
     })
 }

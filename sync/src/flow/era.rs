@@ -148,12 +148,14 @@ pub(super) fn headers(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
+    /// It speaks 2026-07-28.
     Modern,
     /// It names versions, and among them one of the session era.
     Legacy,
     /// It does not know `server/discover`.
     Refused,
+    /// It names versions, and none that is spoken here.
     NoCommonVersion,
     /// No verdict.
     Outage(u16),
@@ -187,7 +189,7 @@ fn verdict(received: &Received) -> Verdict {
 }
 
 /// Chooses from a raw array of versions; `None` if it is none.
-fn choose(versions: &str) -> Option<Verdict> {
+pub(crate) fn choose(versions: &str) -> Option<Verdict> {
     let versions = elements(versions)?;
     let has = |wanted: &str| {
         versions

@@ -25,6 +25,7 @@ mod tests;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::hash::Hasher as _;
 
@@ -32,7 +33,10 @@ use core::future::poll_fn;
 use core::task::Poll;
 use futures::FutureExt as _;
 use leeward::Millis;
-use leeward::dispatch::Forward;
+use leeward::dispatch::{Body, Forward};
+use leeward::mcp::names;
+
+pub(crate) use era::{Verdict, choose};
 
 use crate::exec::{Flow, Io, Sent};
 use crate::trouble::Trouble;
@@ -67,6 +71,21 @@ impl fmt::Debug for Secret {
 /// A trip to the authority.
 pub(crate) fn forward(upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> impl FnOnce(Io) -> Flow {
     move |io| Box::pin(call::run(io, upstream, forward, sent))
+}
+
+/// `server/discover` by which a server is asked what it speaks.
+pub(crate) fn discover_request(id: u64) -> Vec<u8> {
+    let meta = message::modern_meta("{}", &message::client_info(names::META_CLIENT_INFO), None);
+    message::request(id, "server/discover", "", &meta)
+}
+
+/// The response to the request with this id, and the code if it is an error. `None` if the message is something else.
+pub(crate) fn response(text: &str, id: u64) -> Option<(Body, Option<i64>)> {
+    let messages = message::read(text, id).ok()?;
+    messages.into_iter().find_map(|message| match message {
+        message::Message::Response(response) => Some((response.body, response.code)),
+        _ => None,
+    })
 }
 
 /// A trip to a tool or resource of the host.
