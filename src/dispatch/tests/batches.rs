@@ -239,3 +239,16 @@ fn a_connection_has_batches_too() {
     assert_eq!(crate::json::elements(text(&heard.replies[0].1)).unwrap().len(), 2);
     bench.core.cancel(stream.ticket());
 }
+
+#[test]
+fn in_a_batch_no_host_is_asked_about_arguments() {
+    let mut bench = Bench::keeping();
+    bench.core.check_arguments();
+    let definition = r#"{"name":"here","inputSchema":{"type":"object"}}"#;
+    bench.core.register_tool(definition, None).unwrap();
+    let id = bench.opens_batched();
+    let alone = bench.post(&id, &tool("1", "here"));
+    assert!(matches!(alone.step.served, Served::Check { .. }));
+    let came = bench.post(&id, &batch(&[tool("2", "here")]));
+    assert_eq!(starts(&came).len(), 1);
+}
