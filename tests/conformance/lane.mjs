@@ -9,10 +9,10 @@ import { createTrips } from "../authority/trips.mjs";
 import { openRelay } from "./relay.mjs";
 import { createRecorder } from "./recorder.mjs";
 
-/** Where the replica runs, with what it is told there; `direct` is none: the suite asks the authority itself. */
+/** Where the replica runs; `direct` is none: the suite asks the authority itself. */
 export const HOSTS = {
-  worker: { start: async () => (await import("../http/support/worker.mjs")).startWorkers },
-  node: { start: async () => (await import("../http/support/fetch.mjs")).startHandlers, sessions: true },
+  worker: async () => (await import("../http/support/worker.mjs")).startWorkers,
+  node: async () => (await import("../http/support/fetch.mjs")).startHandlers,
   direct: undefined,
 };
 
@@ -64,10 +64,10 @@ export async function openLane({ host, revision, authority: given, era }) {
     const relay = await openRelay(authority, { record: upstream.record });
     closing.push(relay.close);
     suiteSide.token = randomBytes(16).toString("hex");
-    const { start, ...bindings } = HOSTS[host];
-    const replica = await (await start())({
+    const start = await HOSTS[host]();
+    const replica = await start({
       replica: {
-        ...bindings,
+        sessions: true,
         LEEWARD_CONFIG: { authority: relay.url, policy: POLICY },
         LEEWARD_TOKENS: JSON.stringify({ [suiteSide.token]: "local" }),
       },
@@ -75,6 +75,8 @@ export async function openLane({ host, revision, authority: given, era }) {
     closing.push(replica.close);
     lane.logs = replica.logs;
     target = `http://${replica.replica.hostname}:${replica.replica.port}/mcp`;
+    // The suite gives answers as little as half a second: the host's own start is no part of it.
+    await (await fetch(new URL("/healthz", target))).arrayBuffer();
   }
   const relay = await openRelay(target, suiteSide);
   closing.push(relay.close);
