@@ -37,7 +37,12 @@ const REQUESTS = {
   "several kinds of content": (client) => client.call("test_multiple_content_types", {}),
   "a call that fails": (client) => client.call("test_error_handling", {}),
   "an unknown tool": (client) => client.call("no_such_tool", {}),
-  "arguments that do not fit": (client) => client.call("get_ticket", { id: 7 }),
+  // Whoever judges them has words of its own.
+  "arguments that do not fit": async (client) => {
+    const { isError, content } = await client.call("get_ticket", { id: 7 });
+    const says = (word) => content.length === 1 && content[0].text.includes(word);
+    return { isError, says: ["Invalid arguments for tool get_ticket", "/id", "string"].map(says) };
+  },
   // A client learns from the list what it has to mirror.
   "an argument that is mirrored as a header": async (client) => {
     await client.tools();

@@ -40,15 +40,16 @@ pub(crate) fn test(workspace: &Workspace, mut args: lexopt::Parser) -> Result<Ex
 /// Everything: what `test` runs, the checks of the source, and the demonstration.
 pub(crate) fn ci(workspace: &Workspace) -> Result<ExitCode> {
     setup::setup(workspace)?;
-    finish(run_all(workspace, all_steps(workspace)?)?)
+    let mut steps = all_steps(workspace)?;
+    if clients::can_have_python(workspace) {
+        steps.push(clients::python());
+    }
+    finish(run_all(workspace, steps)?)
 }
 
 fn all_steps(workspace: &Workspace) -> Result<Vec<Step>> {
     let mut steps = source_steps(workspace);
     steps.extend(test_steps(workspace));
-    if clients::has_python(workspace) {
-        steps.push(clients::python());
-    }
     steps.push(Step::new("fuzz, briefly", fuzz::brief));
     let mut demonstration = workspace.command(env::current_exe().context("where am I")?);
     demonstration.args(["run", "--once", "--port", "0"]);

@@ -30,7 +30,7 @@ pub(crate) fn typescript() -> Step {
     node_tests(DIR, NODE).needs(&[build::NPM, build::WORKER])
 }
 
-/// The Python clients; only for where [`has_python`].
+/// The Python clients; only for where [`can_have_python`].
 pub(crate) fn python() -> Step {
     Step::new("tests/clients on Python", |workspace, log| {
         counted(&mut python_command(workspace)?, log, report::node)
@@ -38,8 +38,12 @@ pub(crate) fn python() -> Step {
     .needs(&[build::NPM, build::WORKER])
 }
 
-/// Whether there is a Python to run clients on.
-pub(crate) fn has_python(workspace: &Workspace) -> bool {
+/// Whether there is a Python to run clients on, and they can be fetched for it.
+pub(crate) fn can_have_python(workspace: &Workspace) -> bool {
+    has_python(workspace) && environment(workspace).is_ok()
+}
+
+fn has_python(workspace: &Workspace) -> bool {
     let asked = workspace.command("python3").args(["-c", SUITABLE]).output();
     asked.is_ok_and(|output| output.status.success())
 }

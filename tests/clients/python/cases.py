@@ -98,6 +98,14 @@ async def mirrored(agent):
     return await agent.call("test_header_parameter", {"region": "Zürich "})
 
 
+async def misfit(agent):
+    answer = await agent.call("get_ticket", {"id": 7})
+    # Whoever judges them has words of its own.
+    (content,) = answer["content"]
+    words = ("Invalid arguments for tool get_ticket", "/id", "string")
+    return answer["isError"], [word in content["text"] for word in words]
+
+
 REQUESTS = {
     "every list, page by page": every_list,
     "a cursor that is none": lambda agent: agent.page("no-cursor"),
@@ -105,7 +113,7 @@ REQUESTS = {
     "several kinds of content": lambda agent: agent.call("test_multiple_content_types", {}),
     "a call that fails": lambda agent: agent.call("test_error_handling", {}),
     "an unknown tool": lambda agent: agent.call("no_such_tool", {}),
-    "arguments that do not fit": lambda agent: agent.call("get_ticket", {"id": 7}),
+    "arguments that do not fit": misfit,
     "an argument that is mirrored as a header": mirrored,
     "a text resource": lambda agent: agent.read("test://static-text"),
     "a binary resource": lambda agent: agent.read("test://static-binary"),

