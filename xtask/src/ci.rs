@@ -136,7 +136,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         exports(24).needs(&[build::NPM]),
     ];
     steps.extend(hosts::steps());
-    steps.push(conformance::step());
+    steps.extend(conformance::steps());
     steps
 }
 
@@ -197,8 +197,9 @@ mod tests {
             names(hosts[1]),
             [&[build::NPM, build::WORKER], &hosts[..]].concat()
         );
-        let conformance = [build::WORKER, "tests/conformance on Node 24", "conformance"];
-        assert_eq!(names("conformance"), conformance);
+        let conformance = ["conformance", "conformance, authority on rmcp"];
+        let before = [build::WORKER, "tests/conformance on Node 24"];
+        assert_eq!(names("conformance"), [before, conformance].concat());
         assert_eq!(names("format"), ["format"]);
         assert_eq!(names("no such step"), [""; 0]);
     }

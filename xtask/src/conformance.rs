@@ -76,13 +76,23 @@ fn rmcp(workspace: &Workspace) -> Result<Server> {
     )
 }
 
-/// Both revisions, cold and warm, through the worker in front of the test authority.
-pub(crate) fn step() -> Step {
-    Step::new("conformance", through_the_worker).needs(&[build::WORKER])
+/// Both revisions, cold and warm, through the worker in front of the test authority, and of the one on rmcp.
+pub(crate) fn steps() -> [Step; 2] {
+    [
+        Step::new("conformance", |workspace, log| {
+            through_the_worker(workspace, log, &[])
+        }),
+        Step::new("conformance, authority on rmcp", |workspace, log| {
+            let authority = rmcp(workspace)?;
+            through_the_worker(workspace, log, &["--authority", authority.url()])
+        }),
+    ]
+    .map(|step| step.needs(&[build::WORKER]))
 }
 
-fn through_the_worker(workspace: &Workspace, log: &Path) -> Result<Tally> {
-    counted(suite(workspace).args(["--host", "worker"]), log, report::driver)
+fn through_the_worker(workspace: &Workspace, log: &Path, more: &[&str]) -> Result<Tally> {
+    let mut suite = suite(workspace);
+    counted(suite.args(["--host", "worker"]).args(more), log, report::driver)
 }
 
 fn suite(workspace: &Workspace) -> Command {

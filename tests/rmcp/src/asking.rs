@@ -1,9 +1,7 @@
 //! Tools that ask back: by results that want input (2026-07-28, multi-round-trip requests), and by requests of the
-//! server's within a session (2025-11-25 and before).
+//! server's within a session (2025-11-25 and before); some in either way.
 
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, RequestStateCodec,
-};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ClientCapabilities, RequestStateCodec};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Map, Value, json};
@@ -154,23 +152,18 @@ fn all_of(
     }
 }
 
-/// Calls a tool that asks within its session; `None` if it is none of these.
-pub(crate) async fn call_in_session(
+/// Calls a tool that asks as its client's revision has it; `None` if it is none of these.
+pub(crate) async fn call_as_spoken(
     call: &CallToolRequestParams,
     context: &RequestContext<RoleServer>,
-) -> Result<Option<CallToolResult>, ErrorData> {
+) -> Result<Option<CallToolResponse>, ErrorData> {
     let argument = |name: &str| {
         let given = call.arguments.as_ref().and_then(|arguments| arguments.get(name));
         given.and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let no_answer = |error: rmcp::ServiceError| ErrorData::internal_error(error.to_string(), None);
     let question = match &*call.name {
-        "test_sampling" => {
-            let params = of(sample(&argument("prompt"))["params"].take());
-            let answer = context.peer.create_message(params).await.map_err(no_answer)?;
-            let answer = json!(answer);
-            return Ok(Some(text(format!("LLM response: {}", answer["content"]["text"]))));
-        }
+        "test_sampling" => sample(&argument("prompt")),
         "test_elicitation" => {
             let fields = json!({"username": {"type": "string"}, "email": {"type": "string"}});
             ask(&argument("message"), fields, &["username", "email"])
@@ -179,14 +172,35 @@ pub(crate) async fn call_in_session(
         "test_elicitation_sep1330_enums" => ask("Please choose", enums(), &[]),
         _ => return Ok(None),
     };
-    let params = of(question["params"].clone());
-    let answer = context.peer.create_elicitation(params).await.map_err(no_answer)?;
-    let answer = json!(answer);
-    let (action, content) = (&answer["action"], &answer["content"]);
-    Ok(Some(text(format!(
-        "User response: action={}, content={content}",
-        action.as_str().unwrap_or_default()
-    ))))
+    let samples = call.name == "test_sampling";
+    let params = question["params"].clone();
+    let in_session = context
+        .protocol_version()
+        .is_none_or(|version| version.has_initialize());
+    let answer = if !in_session {
+        match answer(call, "answer") {
+            Some(answer) => json!(answer),
+            None => return Ok(Some(wants(json!({"answer": question}), None))),
+        }
+    } else if samples {
+        json!(context.peer.create_message(of(params)).await.map_err(no_answer)?)
+    } else {
+        json!(
+            context
+                .peer
+                .create_elicitation(of(params))
+                .await
+                .map_err(no_answer)?
+        )
+    };
+    let said = if samples {
+        format!("LLM response: {}", answer["content"]["text"])
+    } else {
+        let (action, content) = (&answer["action"], &answer["content"]);
+        let action = action.as_str().unwrap_or_default();
+        format!("User response: action={action}, content={content}")
+    };
+    Ok(Some(text(said).into()))
 }
 
 fn defaults() -> Value {

@@ -121,13 +121,10 @@ impl ServerHandler for Fixtures {
         if let Some(response) = tasks::call(&request, &declared, &self.tasks).await? {
             return Ok(response);
         }
-        match asking::call_in_session(&request, &context).await? {
-            Some(result) => Ok(result.into()),
-            None => Err(ErrorData::invalid_params(
-                format!("unknown tool: {}", request.name),
-                None,
-            )),
-        }
+        let unknown = || ErrorData::invalid_params(format!("unknown tool: {}", request.name), None);
+        asking::call_as_spoken(&request, &context)
+            .await?
+            .ok_or_else(unknown)
     }
 
     async fn get_task(
