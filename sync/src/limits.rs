@@ -23,8 +23,13 @@ pub(crate) const MAX_EVENT_ID_BYTES: usize = 1 << 10;
 pub(crate) const MAX_RESUMES: usize = 4;
 /// The pause before each, where the authority names none.
 pub(crate) const RESUME_AFTER: Millis = Millis(1000);
+/// Shortest pause that it may name: a stream that ends at once, ever with a new event id, is resumed for ever.
+pub(crate) const RESUME_LEAST: Millis = Millis(100);
 /// Longest pause that it may name.
 pub(crate) const RESUME_MOST: Millis = Millis(30_000);
+/// How long is waited for the head of what is asked beside a stream: nothing else may bound that, and the stream is not
+/// read meanwhile, or is to be resumed by it.
+pub(crate) const BESIDE_MOST: Millis = Millis(10_000);
 /// How long the end of a session is waited for whose stream broke.
 pub(crate) const FAREWELL: Millis = Millis(1000);
 /// Longest pause before a subscription's stream is first opened again; the bound doubles with each failure.

@@ -11,9 +11,9 @@ use leeward::mcp::input::{InputRequest, Inputs};
 use leeward::{Failure, Millis};
 
 use super::http::{Kind, find, notify};
-use super::message;
+use super::{message, within};
 use crate::exec::{Body, Io, Response};
-use crate::limits::{RESUME_AFTER, RESUME_MOST};
+use crate::limits::{BESIDE_MOST, RESUME_AFTER, RESUME_LEAST, RESUME_MOST};
 use crate::trouble::Trouble;
 
 /// See the module.
@@ -45,20 +45,21 @@ impl Back {
     }
 
     /// Answers requests that came together: `ping` at once, what the agent declared by asking it, all else as a
-    /// client does that cannot do it.
+    /// client does that cannot do it. An error if the authority does not take what the agent answered: it would wait on
+    /// for it. What else it does not take changes nothing.
     pub(super) async fn answer(&self, io: &mut Io, asked: Vec<Asked>) -> Result<(), Trouble> {
         let mut requests = Vec::new();
         let mut waiting = Vec::new();
         for Asked { id, method, params } in asked {
             if method == "ping" {
-                self.respond(io, &id, &Outcome::Result("{}".into())).await?;
+                let _ = self.respond(io, &id, &Outcome::Result("{}".into())).await;
             } else if self.inputs.allow(&method, &params) {
                 let key = alloc::format!("{}", io.next_id());
                 waiting.push((key.clone(), id));
                 requests.push(InputRequest { key, method, params });
             } else {
                 let none = r#"{"code":-32601,"message":"the client declared no capability for this"}"#;
-                self.respond(io, &id, &Outcome::Error(none.into())).await?;
+                let _ = self.respond(io, &id, &Outcome::Error(none.into())).await;
             }
         }
         if requests.is_empty() {
@@ -82,7 +83,11 @@ impl Back {
             headers: self.headers.clone(),
             body: message::response(id, body),
         };
-        notify(io, request).await.map_err(Trouble::beside)
+        let timer = io.timer(BESIDE_MOST);
+        let taken = within(timer, None, notify(io, request)).await;
+        taken
+            .unwrap_or_else(|| Err(Trouble::timeout()))
+            .map_err(Trouble::beside)
     }
 
     /// Asks once, after a pause, for the rest of a stream after the event `last`. `Ok(None)`: another time perhaps.
@@ -93,8 +98,10 @@ impl Back {
         last: &str,
         retry: Option<Millis>,
     ) -> Result<Option<Body>, Refused> {
-        io.timer(retry.unwrap_or(RESUME_AFTER).min(RESUME_MOST)).await;
-        let Ok(answer) = self.get(io, Some(last)).await else {
+        let pause = retry.unwrap_or(RESUME_AFTER);
+        io.timer(pause.clamp(RESUME_LEAST, RESUME_MOST)).await;
+        let timer = io.timer(BESIDE_MOST);
+        let Some(Ok(answer)) = within(timer, None, self.get(io, Some(last))).await else {
             return Ok(None);
         };
         match (answer.status, Kind::of(find(&answer.headers, "content-type"))) {

@@ -9,7 +9,7 @@ use leeward::{Code, Millis};
 use serde_json::{Value, json};
 
 use super::{Rig, TIMEOUT, error_of, legacy, modern, read, result_of, write};
-use crate::limits::{MAX_EVENT_ID_BYTES, MAX_RESUMES, RESUME_AFTER, RESUME_MOST};
+use crate::limits::{BESIDE_MOST, MAX_EVENT_ID_BYTES, MAX_RESUMES, RESUME_AFTER, RESUME_LEAST, RESUME_MOST};
 use crate::testing::{End, Say, Seen};
 
 fn able(trip: Forward) -> Forward {
@@ -172,6 +172,26 @@ fn a_response_that_the_authority_does_not_take_leaves_a_writes_outcome_open() {
     );
 }
 
+#[test]
+fn a_ping_whose_answer_the_authority_does_not_take_changes_nothing() {
+    for say in [
+        || Say::empty(400),
+        || Say::empty(503),
+        || Say::lost(false),
+        Say::never,
+    ] {
+        for method in ["ping", "roots/list", "unheard/of"] {
+            let mut rig = Rig::new(legacy(move |seen| match &*seen.method {
+                "response" => say(),
+                _ => Say::events(&[asks(json!(1), method, json!({})), done(seen)], End::Whole),
+            }));
+            rig.upstream.timeout = Millis(60_000);
+            assert_eq!(result_of(rig.call(write())), json!({"content": []}), "{method}");
+            assert!(rig.now <= BESIDE_MOST);
+        }
+    }
+}
+
 /// Answers a request by this text as events, and what asks for its rest by `rest`, which hears how often and for
 /// which request.
 fn broken_off(
@@ -245,6 +265,11 @@ fn a_stream_that_cannot_be_resumed_has_broken_off() {
     ] {
         assert_eq!(outcomes(ids, refusal), (unknown, 1, 1, RESUME_AFTER));
     }
+    let hasty = "id: a\nretry: 0\ndata:\n\n";
+    let paused = Millis(RESUME_LEAST.0 * MAX_RESUMES as u64);
+    assert_eq!(outcomes(hasty, again), (unknown, MAX_RESUMES, 1, paused));
+    let waited = Millis((RESUME_LEAST.0 + BESIDE_MOST.0) * MAX_RESUMES as u64);
+    assert_eq!(outcomes(hasty, Say::never), (unknown, MAX_RESUMES, 1, waited));
     let patient = "id: a\nretry: 999999\ndata:\n\n";
     assert_eq!(
         outcomes(patient, || Say::empty(405)),

@@ -333,6 +333,21 @@ fn a_sessions_stream_is_resumed_and_loses_nothing() {
 }
 
 #[test]
+fn an_authority_that_does_not_answer_beside_a_sessions_stream_keeps_nobody_from_it() {
+    let ping = |_: &Seen| {
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+        Say::events_from("id: e\n", &[ping, told(CHANGED)], End::Broken)
+    };
+    let mut streams = told_by([ping, |_: &Seen| Say::never(), |_: &Seen| Say::empty(401)]);
+    let mut rig = Rig::new(move |seen| match &*seen.method {
+        "response" => Say::never(),
+        _ => streams(seen),
+    });
+    rig.call(follow(r#"{"toolsListChanged":true}"#)).unwrap_err();
+    assert_eq!(rig.heard(), ["acknowledged", "list_changed", "lost", "lost"]);
+}
+
+#[test]
 fn a_session_whose_stream_is_lost_is_ended_and_another_begun() {
     let mut rig = Rig::new(told_by([
         |_: &Seen| Say::events_from("", &[], End::Broken),
