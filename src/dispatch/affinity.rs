@@ -12,7 +12,7 @@ use super::request::speaks_legacy;
 use super::settle::SETTLE;
 use crate::border::Millis;
 use crate::error::{Code, Error};
-use crate::json::Members;
+use crate::json::{Members, elements};
 use crate::mcp::extension::STATE_PREFIX;
 use crate::mcp::input::Inputs;
 use crate::mcp::message::Message;
@@ -90,33 +90,37 @@ impl Core {
     /// Looks at a request that is about to be passed on. A peek has found it sound.
     #[must_use]
     pub fn pass_on(&self, request: &Request<'_>) -> Passed {
-        // By the rule for a tool, or the default without one.
-        let write = Message::parse(request.message).is_ok_and(|message| {
+        let text = core::str::from_utf8(request.message).unwrap_or_default();
+        Passed {
+            caller: request.caller.clone(),
+            write: messages(text).into_iter().any(|message| self.may_write(message)),
+        }
+    }
+
+    /// By the rule for a tool, or the default without one.
+    fn may_write(&self, message: &str) -> bool {
+        Message::parse(message.as_bytes()).is_ok_and(|message| {
             let name = message.params.string("name").unwrap_or_default();
             let rule = self.config.policy.tool(&name);
             message.method == "tools/call" && rule.is_none_or(|rule| rule.class == Class::Through)
-        });
-        Passed {
-            caller: request.caller.clone(),
-            write,
-        }
+        })
     }
 
     /// Takes note of a message with which the other instance answers: what it tells to have changed is stale here too,
     /// and so is what the request may have changed.
     pub fn overhear(&mut self, now: Millis, passed: &Passed, raw: &str) {
         self.tick(now);
-        if let Some(change) = notification(raw).and_then(|message| Change::of(&message.method)) {
-            self.stale(change);
+        let all = messages(raw);
+        for message in &all {
+            if let Some(change) = notification(message).and_then(|message| Change::of(&message.method)) {
+                self.stale(change);
+            }
         }
         if passed.write {
-            let error = Members::parse(raw).and_then(|message| Members::parse(message.raw("error")?));
-            let data = error.and_then(|error| Members::parse(error.raw("data")?));
-            let code = data.and_then(|data| data.string("code"));
-            self.wrote(
-                &passed.caller,
-                code.as_deref() == Some(Code::UnknownOutcome.as_str()),
-            );
+            // What is left of a batch that was too long to be heard may have said anything.
+            let is_cut = raw.starts_with('[') && all == [raw];
+            let unknown = is_cut || all.into_iter().any(is_unknown);
+            self.wrote(&passed.caller, unknown);
         }
     }
 
@@ -158,6 +162,19 @@ impl Core {
             partition.unsettled_until = until;
         }
     }
+}
+
+/// One, or each of a batch (2025-03-26, Base Protocol, Batching).
+fn messages(raw: &str) -> Vec<&str> {
+    elements(raw).unwrap_or_else(|| Vec::from([raw]))
+}
+
+/// Whether an answer says that nobody knows what became of a write.
+fn is_unknown(raw: &str) -> bool {
+    let error = Members::parse(raw).and_then(|message| Members::parse(message.raw("error")?));
+    let data = error.and_then(|error| Members::parse(error.raw("data")?));
+    let code = data.and_then(|data| data.string("code"));
+    code.as_deref() == Some(Code::UnknownOutcome.as_str())
 }
 
 #[cfg(test)]

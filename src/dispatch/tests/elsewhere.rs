@@ -7,7 +7,14 @@ const PROMPTS: &str = r#"{"jsonrpc":"2.0","method":"notifications/prompts/list_c
 impl Bench {
     /// Runs `f` with ann's call of a tool, which is passed on.
     fn passes<T>(&mut self, tool: &str, f: impl FnOnce(&mut Core, Millis, &Passed, &Request<'_>) -> T) -> T {
-        let message = call(7, tool, "{}");
+        self.passes_message(&call(7, tool, "{}"), f)
+    }
+
+    fn passes_message<T>(
+        &mut self,
+        message: &str,
+        f: impl FnOnce(&mut Core, Millis, &Passed, &Request<'_>) -> T,
+    ) -> T {
         let request = Request {
             caller: &ann(),
             ctx: Ctx(1),
@@ -103,4 +110,44 @@ fn what_was_never_answered_is_refused_by_what_may_have_come_of_it() {
         assert!(matches!(served, Served::Reply { .. }));
         assert!(out.contains(r#""id":7"#) && out.contains(code), "{out}");
     }
+}
+
+#[test]
+fn a_batch_that_was_done_elsewhere_counts_as_its_messages_do() {
+    let read = call(6, "get_y", "{}");
+    let write = call(7, "close_x", "{}");
+    let fine = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+    let unknown =
+        r#"{"jsonrpc":"2.0","id":7,"error":{"code":1014,"message":"","data":{"code":"unknown_outcome"}}}"#;
+    // Whether what is stored lives on, and whether the next is stored.
+    for (batch, answer, lives, stores) in [
+        (format!("[{read}]"), format!("[{fine}]"), true, true),
+        (format!("[{read}]"), format!("[{PROMPTS},{fine}]"), false, true),
+        (format!("[{read},{write}]"), format!("[{fine}]"), false, true),
+        (
+            format!("[{read},{write}]"),
+            format!("[{fine},{unknown}]"),
+            false,
+            false,
+        ),
+        (format!("[{read},{write}]"), format!("[{fine},"), false, false),
+    ] {
+        let mut bench = Bench::new();
+        bench.keeps("get_x");
+        bench.passes_message(&batch, |core, now, passed, _| core.overhear(now, passed, &answer));
+        assert_eq!(bench.hits("get_x"), lives, "{batch} {answer}");
+        let flight = bench.trip(&ann(), "get_z");
+        let heard = bench.settle(flight, done("x"));
+        assert_eq!(
+            heard.replies[0].1.provenance.unwrap().stored,
+            stores,
+            "{batch} {answer}"
+        );
+    }
+    let mut out = Vec::new();
+    Bench::new().passes_message(&format!("[{read},{write}]"), |core, now, passed, request| {
+        core.refuse_abandoned(now, passed, request, &mut out)
+    });
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.contains("unknown_outcome"), "{out}");
 }
