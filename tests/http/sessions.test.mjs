@@ -261,6 +261,14 @@ test("a page may use sessions if it may call", async () => {
   assert.ok((await end()).status < 300);
 });
 
+test("no other method is taken for one of a session's", async () => {
+  const headers = { authorization: `Bearer ${ALICE}`, accept: "text/event-stream" };
+  for (const method of ["PROPFIND", "REPORT", "HEAD", "PUT"]) {
+    const answer = await send(hosts.main, { method, path: "/mcp", headers });
+    assert.ok(answer.status === 405 || answer.status === 501, `${method}: ${answer.status}`);
+  }
+});
+
 test("a host that keeps none takes neither GET nor DELETE, and gives no name", async () => {
   const { opened, id, ask } = await openSession(hosts.without);
   assert.equal(opened.status, 200);

@@ -89,10 +89,11 @@ pub(crate) async fn read(
     identity: Identity,
 ) -> Option<Result<Incoming, Answer>> {
     let headers: Vec<(String, String)> = request.headers().entries().collect();
-    let (method, path) = (request.method(), request.path());
+    // `Request::method` takes what it does not know for GET.
+    let (method, path) = (request.inner().method(), request.path());
     let admitted = host.with(|host| {
         let head = Head {
-            method: method.as_ref(),
+            method: &method,
             path: &path,
             headers: &headers,
         };
