@@ -32,7 +32,7 @@ before(async () => {
   };
   const open = { LEEWARD_CONFIG: { ...sound.LEEWARD_CONFIG, anonymous: "public-only" }, sessions: true };
   const alone = { ...sound, sessions: false };
-  workers = await startWorkers({ main: sound, limits: sound, callers: sound, restart: sound, quiet: sound, open, alone });
+  workers = await startWorkers({ main: sound, limits: sound, callers: sound, restart: sound, late: { ...sound, sessions: "late" }, quiet: sound, open, alone });
 });
 
 afterEach(() => {
@@ -319,4 +319,12 @@ test("a session goes on after its object has ended", async () => {
   assert.ok((await session.end()).status < 300);
   await workers.abortObjects();
   assert.equal((await ask("ping")).status, 404);
+});
+
+test("a request for which its object is made again finds its session", async () => {
+  for (const use of [({ ask }) => ask("ping"), ({ end }) => end()]) {
+    const session = await openSession(workers.late);
+    await workers.abortObjects();
+    assert.ok((await use(session)).status < 300);
+  }
 });

@@ -6,11 +6,12 @@
 //! but this worker has that stub: what it says of the caller is not to be forged.
 
 use core::fmt;
+use core::future::ready;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
-use futures::Stream;
-use futures::future::{Either, select};
+use futures::future::{Either, LocalBoxFuture, Shared, select};
+use futures::{FutureExt as _, Stream};
 use leeward::dispatch::Passed;
 use leeward::http::{Accept, Identity};
 use leeward::mcp::headers::{decode, encode};
@@ -53,6 +54,8 @@ extern "C" {
 #[durable_object(fetch)]
 pub struct LeewardSessions {
     host: core::result::Result<Owner, Error>,
+    /// Whatever is served is served after it.
+    restored: Shared<LocalBoxFuture<'static, ()>>,
 }
 
 impl fmt::Debug for LeewardSessions {
@@ -64,15 +67,24 @@ impl fmt::Debug for LeewardSessions {
 impl DurableObject for LeewardSessions {
     fn new(state: State, env: Env) -> Self {
         let host = Owner::object(&env, Store::of(&state));
-        if let Ok(owner) = &host {
-            spawn_local(Driver::new(owner.handle(), Ctx::SHARED, None).run());
-            // No request comes in before it is over.
-            drop(state.block_concurrency_while(restore(owner.handle(), Store::of(&state))));
+        let restored = match &host {
+            Ok(owner) => {
+                spawn_local(Driver::new(owner.handle(), Ctx::SHARED, None).run());
+                // No request comes in before it is over; but one may have come in already, where the object is made
+                // again for it.
+                let restored = state.block_concurrency_while(restore(owner.handle(), Store::of(&state)));
+                restored.map(drop).boxed_local()
+            }
+            Err(_) => ready(()).boxed_local(),
+        };
+        Self {
+            host,
+            restored: restored.shared(),
         }
-        Self { host }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
+        self.restored.clone().await;
         let (sender, receiver) = reply::channel();
         match &self.host {
             Ok(owner) => spawn_local(serve(owner.handle(), request, sender)),
@@ -308,7 +320,7 @@ impl Stream for Overheard {
     type Item = Result<Vec<u8>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let chunk = ready!(Pin::new(&mut self.body).poll_next(context));
+        let chunk = core::task::ready!(Pin::new(&mut self.body).poll_next(context));
         match &chunk {
             Some(Ok(chunk)) => self.look(chunk),
             // What is in JSON has no line's end.

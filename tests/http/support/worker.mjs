@@ -12,8 +12,8 @@ const build = process.env.LEEWARD_WORKER_BUILD
 
 /**
  * Starts one worker per member of `deployments`, a table of name -> bindings. A binding is text; an object becomes JSON
- * text, and `{ json: value }` a binding that is a value itself. with `sessions` it has
- * objects to keep them in.
+ * text, and `{ json: value }` a binding that is a value itself. With `sessions` it has objects to keep them in, which are
+ * made by their first request if that is "late".
  *
  * They listen on sockets of their own: the simulator's front would hide how a client's connection ends.
  */
@@ -24,6 +24,7 @@ export async function startWorkers(deployments) {
     modulesRoot: fileURLToPath(build),
     modules: {
       "worker.mjs": { type: "esm", contents: await readFile(new URL("worker.mjs", build), "utf8") },
+      "late.mjs": { type: "esm", contents: LATE },
       "index_bg.wasm": { type: "wasm", contents: await readFile(new URL("index_bg.wasm", build)) },
     },
   };
@@ -36,7 +37,13 @@ export async function startWorkers(deployments) {
     handleStructuredLogs: ({ level, message }) => logs.push({ level, message }),
     handleUncaughtError: (error) => logs.push({ level: "uncaught", message: String(error.stack ?? error) }),
     workers: [...Object.entries(deployments).map(([name, bindings]) => ({
-      config: { name, ...compatibility, manifest, exports: { LeewardSessions: OBJECT }, env: bindingsOf(name, bindings) },
+      config: {
+        name,
+        ...compatibility,
+        manifest: bindings.sessions === "late" ? { ...manifest, mainModule: "late.mjs" } : manifest,
+        exports: { LeewardSessions: OBJECT },
+        env: bindingsOf(name, bindings),
+      },
       dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
     })), abort],
   });
@@ -59,6 +66,21 @@ export async function startWorkers(deployments) {
     close: () => runtime.dispose(),
   };
 }
+
+/** Objects as they are made again after the instance was lost that they were made in: for a request that is there. */
+const LATE = `import { LeewardSessions as Sessions } from "./worker.mjs";
+  export { default } from "./worker.mjs";
+  export class LeewardSessions {
+    #made;
+    #sessions;
+    constructor(...made) {
+      this.#made = made;
+    }
+    fetch(request) {
+      this.#sessions ??= new Sessions(...this.#made);
+      return this.#sessions.fetch(request);
+    }
+  }`;
 
 /** Beside the workers, with what only tests are allowed. */
 const abort = {
