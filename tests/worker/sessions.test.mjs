@@ -215,7 +215,8 @@ test("an agent that may be asked is served by its object, unless the authority a
   const legacy = await startAuthority({ legacy: true });
   const config = { authority: legacy.url, policy: [{ tool: "get_*", rule: "cache;max-age=60" }] };
   const bindings = { LEEWARD_TOKENS: { [ALICE]: "alice" }, sessions: true };
-  const hosts = await startWorkers({ old: { ...bindings, LEEWARD_CONFIG: config } });
+  const open = { LEEWARD_CONFIG: { ...config, anonymous: "public-only" }, sessions: true };
+  const hosts = await startWorkers({ old: { ...bindings, LEEWARD_CONFIG: config }, open });
   const declares = { "io.modelcontextprotocol/clientCapabilities": { elicitation: {} } };
   const call = async (host, name) => {
     const { json } = await post(host, toolCall(name, {}, declares));
@@ -226,31 +227,35 @@ test("an agent that may be asked is served by its object, unless the authority a
       await call(hosts.old, name);
       assert.equal((await hosts.objects("old")).length, objects, name);
     }
-    const asked = gate();
-    legacy.script("close_asks", ({ message: { id }, response }) => {
-      const send = openEvents(response);
-      // From now on the only message without a name is the agent's answer.
-      legacy.script(undefined, (answer) => {
-        answer.response.writeHead(202).end();
-        asked.open(answer.message);
-        send({ jsonrpc: "2.0", id, result: { content: [{ type: "text", text: "done" }] } });
-        response.end();
+    const nobody = (request) => ({ ...request, headers: { ...request.headers, authorization: undefined } });
+    for (const [host, name, as] of [[hosts.old, "close_asks", (request) => request], [hosts.open, "close_open", nobody]]) {
+      const asked = gate();
+      legacy.script(name, ({ message: { id }, response }) => {
+        const send = openEvents(response);
+        // The next message without a name is the agent's answer.
+        legacy.script(undefined, (answer) => {
+          legacy.script(undefined, undefined);
+          answer.response.writeHead(202).end();
+          asked.open(answer.message);
+          send({ jsonrpc: "2.0", id, result: { content: [{ type: "text", text: "done" }] } });
+          response.end();
+        });
+        const params = { message: "sure?", requestedSchema: { type: "object", properties: {} } };
+        send({ jsonrpc: "2.0", id: "q-1", method: "elicitation/create", params });
       });
-      const params = { message: "sure?", requestedSchema: { type: "object", properties: {} } };
-      send({ jsonrpc: "2.0", id: "q-1", method: "elicitation/create", params });
-    });
-    const question = await post(hosts.old, toolCall("close_asks", {}, declares));
-    const { resultType, inputRequests, requestState } = question.json.result;
-    assert.equal(resultType, "input_required");
-    const [[key, { method }]] = Object.entries(inputRequests);
-    assert.equal(method, "elicitation/create");
-    const response = { action: "accept", content: {} };
-    const more = { name: "close_asks", arguments: {}, requestState, inputResponses: { [key]: response } };
-    const { json } = await post(hosts.old, modern("tools/call", more, declares));
-    assert.ok("result" in json, JSON.stringify(json));
-    assert.deepEqual(json.result.content, [{ type: "text", text: "done" }]);
-    assert.deepEqual((await asked.passed).result, response);
-    assert.equal(legacy.trips("close_asks"), 1);
+      const question = await post(host, as(toolCall(name, {}, declares)));
+      const { resultType, inputRequests, requestState } = question.json.result;
+      assert.equal(resultType, "input_required");
+      const [[key, { method }]] = Object.entries(inputRequests);
+      assert.equal(method, "elicitation/create");
+      const response = { action: "accept", content: {} };
+      const more = { name, arguments: {}, requestState, inputResponses: { [key]: response } };
+      const { json } = await post(host, as(modern("tools/call", more, declares)));
+      assert.ok("result" in json, JSON.stringify(json));
+      assert.deepEqual(json.result.content, [{ type: "text", text: "done" }]);
+      assert.deepEqual((await asked.passed).result, response);
+      assert.equal(legacy.trips(name), 1);
+    }
 
     const before = (await workers.objects("quiet")).length;
     await lists("quiet");

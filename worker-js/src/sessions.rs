@@ -15,6 +15,7 @@ use futures::{FutureExt as _, Stream};
 use leeward::dispatch::Passed;
 use leeward::http::{Accept, Identity};
 use leeward::mcp::headers::{decode, encode};
+use leeward::mcp::message::Message;
 use leeward::mcp::names::HEADER_SESSION;
 use leeward::{Caller, Ctx, Error, Verb};
 use worker::js_sys::{Promise, Uint8Array};
@@ -148,17 +149,18 @@ impl Object {
             Caller::Principal(id) => format!("principal {id}"),
             Caller::Anonymous => {
                 let session = incoming.headers.iter().find(|(name, _)| name == HEADER_SESSION);
-                let known = session
-                    .and_then(|(_, id)| u8::from_str_radix(id.get(..SHARD_DIGITS)?, 16).ok())
-                    .or_else(|| runtime::random(1).first().copied());
-                shard = format!("{:02x}", known.unwrap_or_default() % SHARDS);
+                let known = session.and_then(|(_, id)| u8::from_str_radix(id.get(..SHARD_DIGITS)?, 16).ok());
+                let drawn = match (known, asked_for(&incoming.message)) {
+                    (Some(known), _) => Some(known),
+                    (None, Some(asked)) => sha256(&asked).await?.first().copied(),
+                    (None, None) => runtime::random(1).first().copied(),
+                };
+                shard = format!("{:02x}", drawn.unwrap_or_default() % SHARDS);
                 format!("anonymous {shard}")
             }
         };
         // Names show where objects are listed; identities should not.
-        let bytes = Uint8Array::from(whose.as_bytes());
-        let hash = JsFuture::from(digest("SHA-256", &bytes).ok()?).await.ok()?;
-        let hash = Uint8Array::new(&hash).to_vec();
+        let hash = sha256(&whose).await?;
         Some(Self {
             namespace,
             name: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -196,6 +198,22 @@ impl Object {
             }
         }
     }
+}
+
+/// What a request asks for, as long as its client may be asked before there is an answer: its retry says the same, and
+/// must come to the same object (2026-07-28, Patterns, Multi Round-Trip Requests).
+fn asked_for(message: &[u8]) -> Option<String> {
+    let message = Message::parse(message).ok()?;
+    let member = |name| message.params.raw(name);
+    let named = member("name").or_else(|| member("uri"))?;
+    let arguments = member("arguments").unwrap_or_default();
+    Some(format!("{} {named} {arguments}", message.method))
+}
+
+async fn sha256(text: &str) -> Option<Vec<u8>> {
+    let bytes = Uint8Array::from(text.as_bytes());
+    let hash = JsFuture::from(digest("SHA-256", &bytes).ok()?).await.ok()?;
+    Some(Uint8Array::new(&hash).to_vec())
 }
 
 fn build(incoming: &Incoming, shard: &str, abort: &AbortController) -> Result<Request> {
