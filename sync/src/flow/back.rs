@@ -13,7 +13,7 @@ use leeward::{Failure, Millis};
 use super::http::{Kind, find, notify};
 use super::{message, within};
 use crate::exec::{Body, Io, Response};
-use crate::limits::{BESIDE_MOST, RESUME_AFTER, RESUME_LEAST, RESUME_MOST};
+use crate::limits::{BESIDE_MOST, IDS_PER_TRIP, RESUME_AFTER, RESUME_LEAST, RESUME_MOST};
 use crate::trouble::Trouble;
 
 /// See the module.
@@ -54,6 +54,10 @@ impl Back {
             if method == "ping" {
                 let _ = self.respond(io, &id, &Outcome::Result("{}".into())).await;
             } else if self.inputs.allow(&method, &params) {
+                if (requests.len() as u64).is_multiple_of(IDS_PER_TRIP / 2) {
+                    // There is no end to how much an authority may ask.
+                    io.renumber().await;
+                }
                 let key = alloc::format!("{}", io.next_id());
                 waiting.push((key.clone(), id));
                 requests.push(InputRequest { key, method, params });

@@ -101,6 +101,7 @@ impl Trip<'_> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        self.io.renumber().await;
         let mut requests = Vec::new();
         for (method, params) in wanted {
             if !self.forward.inputs.allow(&method, &params) {

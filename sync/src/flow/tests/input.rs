@@ -2,14 +2,17 @@
 
 use alloc::vec::Vec;
 
+use leeward::border::FlightId;
 use leeward::dispatch::{Body, Forward};
 use leeward::limits::{MAX_INPUT_REQUESTS, MAX_INPUT_ROUNDS, MAX_INPUT_WAIT};
-use leeward::mcp::input::Inputs;
+use leeward::mcp::input::{InputRequest, Inputs};
 use leeward::{Code, Millis};
 use serde_json::{Value, json};
 
 use super::{Rig, TIMEOUT, error_of, legacy, modern, read, result_of, write};
-use crate::limits::{BESIDE_MOST, MAX_EVENT_ID_BYTES, MAX_RESUMES, RESUME_AFTER, RESUME_LEAST, RESUME_MOST};
+use crate::limits::{
+    BESIDE_MOST, IDS_PER_TRIP, MAX_EVENT_ID_BYTES, MAX_RESUMES, RESUME_AFTER, RESUME_LEAST, RESUME_MOST,
+};
 use crate::testing::{End, Say, Seen};
 
 fn able(trip: Forward) -> Forward {
@@ -143,6 +146,59 @@ fn the_clock_of_a_trip_stands_still_while_its_agent_is_asked() {
     let outcome = rig.outcomes.pop().unwrap().1;
     assert_eq!(outcome.unwrap_err().error.code, Code::UnknownOutcome);
     assert_eq!(rig.now, before + TIMEOUT, "and then it goes on");
+}
+
+#[test]
+fn no_id_is_used_twice_however_much_an_authority_asks() {
+    for together in [1, 3 * IDS_PER_TRIP] {
+        let many = json!({"jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": {}});
+        let all = Value::from(Vec::from_iter((0..together).map(|_| many.clone())));
+        let times = 3 * IDS_PER_TRIP / together;
+        let mut rig = Rig::new(asking(move |_| (0..times).map(|_| all.clone()).collect()));
+        rig.upstream.max_bytes = 1 << 20;
+        let first = rig.start(able(write()));
+        let second = rig.start(able(write()));
+        rig.pump();
+        for _ in 0..times {
+            for task in [first, second] {
+                rig.respond(task, |_| Body::Result("{}".into()));
+                rig.pump();
+            }
+        }
+        assert_eq!(distinct_keys(&rig) as u64, 6 * IDS_PER_TRIP);
+    }
+    let many =
+        (0..MAX_INPUT_REQUESTS).map(|n| (alloc::format!("{n}"), json!({"method": "sampling/createMessage"})));
+    let wanted = json!({"resultType": "input_required", "inputRequests": Value::Object(many.collect())});
+    let mut rig = Rig::new(modern(move |seen| seen.result(wanted.clone())));
+    let tasks = [rig.start(old(write())), rig.start(old(write()))];
+    rig.pump();
+    for (task, flight) in tasks.into_iter().zip(1..).cycle().take(2 * MAX_INPUT_ROUNDS) {
+        let asked = rig.asked.iter().rfind(|(of, _)| *of == FlightId(flight)).unwrap();
+        let answer = |request: &InputRequest| (request.key.clone(), Body::Result("{}".into()));
+        let answers = asked.1.iter().map(answer).collect();
+        rig.executor.inputs(task, answers, rig.now);
+        rig.pump();
+    }
+    assert_eq!(distinct_keys(&rig), 2 * MAX_INPUT_ROUNDS * MAX_INPUT_REQUESTS);
+}
+
+/// How often an agent was asked; no key is another's, or the id of a request.
+fn distinct_keys(rig: &Rig) -> usize {
+    let keys = rig.asked.iter().flat_map(|(_, requests)| requests);
+    let mut ids: Vec<_> = keys.map(|request| request.key.clone()).collect();
+    let asked = ids.len();
+    let sent = |seen: &&Seen| seen.method != "response" && !seen.id.is_null();
+    ids.extend(
+        rig.host
+            .seen
+            .iter()
+            .filter(sent)
+            .map(|seen| alloc::format!("{}", seen.id)),
+    );
+    ids.sort();
+    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]));
+    asked
 }
 
 #[test]
