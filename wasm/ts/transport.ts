@@ -165,7 +165,8 @@ export class ReplicaTransport {
     if (!isObject(message) || message["method"] !== "notifications/cancelled") return;
     const params = message["params"];
     const id = isObject(params) ? params["requestId"] : undefined;
-    const ticket = this.#tickets.get(id);
+    // A batch has no id of its own.
+    const ticket = id === undefined ? undefined : this.#tickets.get(id);
     if (ticket === undefined) return;
     this.#tickets.delete(id);
     this.#open.delete(ticket);
