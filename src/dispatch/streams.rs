@@ -333,7 +333,12 @@ impl Core {
     /// The agent's HTTP request went away: true if what it asked for goes on, since a lost connection cancels nothing
     /// in a session (2025-11-25, Transports, Sending Messages to the Server).
     pub fn detach(&mut self, ticket: Ticket) -> bool {
-        self.sessions.leave(ticket)
+        if self.sessions.leave(ticket) {
+            return true;
+        }
+        // Told late, or again: the stream was left before, or was taken up by another connection.
+        let stream = self.flights.waiter(ticket).and_then(|waiter| waiter.stream);
+        stream.is_some_and(|stream| self.sessions.goes_on(stream))
     }
 
     /// A message of a session's stream could not be passed on. The stream ends, for its agent to come back for what it

@@ -290,6 +290,11 @@ impl Sessions {
         goes_on
     }
 
+    /// Whether a stream waits for its response.
+    pub(crate) fn goes_on(&mut self, key: StreamKey) -> bool {
+        self.stream(key).is_some_and(|stream| !stream.done)
+    }
+
     /// Forgets a stream. Returns who took it.
     pub(crate) fn finish(&mut self, key: StreamKey) -> Option<(Ticket, Ctx)> {
         let session = self.table.get_mut(key.session.0)?;

@@ -91,6 +91,22 @@ fn a_stream_goes_on_without_its_connection_and_is_taken_up_again() {
 }
 
 #[test]
+fn a_connection_whose_loss_is_noticed_late_or_twice_takes_nothing_along() {
+    let mut bench = Bench::keeping();
+    let id = bench.opens();
+    let came = bench.post(&id, &tool("7", "set_x"));
+    let first = event(came.replies()[0]);
+    let back = bench.resumes(&id, &first);
+    assert!(bench.core.detach(came.ticket()), "it was taken up meanwhile");
+    assert!(bench.core.detach(back.ticket()) && bench.core.detach(came.ticket()));
+    assert!(bench.core.is_awaited(came.flight()));
+    let last = bench.resumes(&id, &first);
+    let heard = bench.settle(came.flight(), done("set"));
+    assert!(heard.replies[0].1.ticket == last.ticket());
+    assert!(!bench.core.detach(came.ticket()) && !bench.core.detach(last.ticket()));
+}
+
+#[test]
 fn what_comes_at_once_or_may_be_repeated_begins_no_stream() {
     let mut bench = Bench::keeping();
     let id = bench.logging();
