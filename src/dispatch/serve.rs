@@ -119,6 +119,11 @@ impl Core {
         let Some(id) = message.id else {
             return self.notified(request, session, &message);
         };
+        if session.is_none() && self.sessions.batch.is_some() {
+            // What belongs to no session ends with none: nobody could end a subscription of it.
+            let error = Error::new(Code::InvalidRequest, "a batch has messages of its session alone");
+            return self.refuse(Some(id), &error, out);
+        }
         match self.answer(now, request, session, &message, id, verdict, out) {
             Ok(step) => step,
             Err(error) => {

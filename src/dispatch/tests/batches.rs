@@ -241,6 +241,26 @@ fn a_connection_has_batches_too() {
 }
 
 #[test]
+fn what_belongs_to_no_session_is_not_taken_in_a_batch() {
+    let mut bench = Bench::keeping();
+    let on = |bench: &mut Bench, message: &str| bench.come(Verb::Post, &ann(), 3, None, message);
+    let came = on(&mut bench, &initialize(BATCHED, "{}"));
+    bench.settle(came.flight(), super::sessions::discovered());
+    let stateless = [
+        super::listen::listen("1", r#"{"toolsListChanged":true}"#),
+        call(2, "set_x", "{}"),
+    ];
+    let came = on(&mut bench, &batch(&stateless));
+    assert!(starts(&came).is_empty());
+    assert_eq!(crate::json::elements(&came.out).unwrap().len(), 2);
+    assert!(
+        came.out.contains(r#""id":1,"error":{"code":-32600"#),
+        "{}",
+        came.out
+    );
+}
+
+#[test]
 fn in_a_batch_no_host_is_asked_about_arguments() {
     let mut bench = Bench::keeping();
     bench.core.check_arguments();

@@ -11,7 +11,7 @@ fn request(id: &str, method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}{META}}}}}"#)
 }
 
-fn listen(id: &str, filter: &str) -> String {
+pub(super) fn listen(id: &str, filter: &str) -> String {
     request(
         id,
         "subscriptions/listen",
