@@ -327,6 +327,14 @@ impl Core {
         let cancel = self.flights.tickets_in(key);
         if let Some(session) = self.sessions.end(key) {
             self.due.extend(session.takers().map(bye));
+            let own = [session.listener, session.former];
+            for ticket in cancel.iter().filter(|ticket| !own.contains(&Some(**ticket))) {
+                // Its connection is of no stream, but stays open for its answer.
+                let waiter = self.flights.waiter(*ticket).filter(|_| session.is_http());
+                if let Some(waiter) = waiter.filter(|waiter| waiter.stream.is_none()) {
+                    self.due.push(bye((waiter.ticket, waiter.ctx)));
+                }
+            }
         }
         Step {
             cancel,

@@ -558,6 +558,23 @@ fn a_subscription_counts_once_the_authority_has_agreed() {
 }
 
 #[test]
+fn whoever_waits_for_a_subscription_hears_of_the_sessions_end() {
+    let mut bench = Bench::keeping();
+    let id = bench.opens();
+    let (stream, _) = bench.listens_in(&id);
+    let waits = bench.post(&id, &plain("1", "resources/subscribe", r#""uri":"a:1""#));
+    let came = bench.come(Verb::Delete, &ann(), 0, Some(&in_session(&id)), "");
+    let ended: Vec<Ticket> = came.replies().iter().map(|reply| reply.ticket).collect();
+    assert_eq!(ended, [stream, waits.ticket()]);
+    assert!(came.replies().iter().all(|reply| reply.last));
+    for ticket in came.step.cancel {
+        bench.core.cancel(ticket);
+    }
+    let stats = bench.core.stats();
+    assert_eq!((stats.subscriptions, stats.flights, stats.waiters), (0, 0, 0));
+}
+
+#[test]
 fn what_a_session_subscribes_to_is_bounded() {
     let mut bench = Bench::keeping();
     let id = bench.opens();
