@@ -78,6 +78,8 @@ impl Core {
         requests: &[InputRequest],
         sink: &mut dyn Sink,
     ) -> Option<InputResponses> {
+        // Also where nobody can be asked: what the authority makes of that is no answer to the next one.
+        self.flights.keep_apart(flight);
         match self.put(flight, params, requests, sink) {
             Ok(()) => None,
             Err(error) => {
@@ -150,7 +152,6 @@ impl Core {
                 Door::Stream { session, first }
             }
         };
-        self.flights.keep_apart(id);
         self.asked.push(Question {
             flight: id,
             caller,

@@ -100,6 +100,17 @@ fn what_waits_for_agents_is_bounded() {
 }
 
 #[test]
+fn what_an_authority_makes_of_a_refusal_is_not_stored() {
+    let mut bench = Bench::new();
+    let mut heard = Heard::default();
+    let (flight, _) = bench.departs(&who("ann"), 0, &able("get_x", ""));
+    assert!(bench.asks(flight, MAX_INPUT_REQUESTS + 1, &mut heard).is_some());
+    let heard = bench.settle(flight, done("nobody agreed"));
+    assert!(!heard.replies[0].1.provenance.unwrap().stored);
+    assert_eq!(bench.core.stats().entries, 0);
+}
+
+#[test]
 fn a_retry_waits_for_the_trip_that_asked() {
     let mut bench = Bench::new();
     let mut heard = Heard::default();
