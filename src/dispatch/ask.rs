@@ -142,13 +142,14 @@ impl Core {
             Era::Legacy(_) => {
                 let first = self.asked_last + 1;
                 let session = waiter.to.session.ok_or(NOBODY)?;
+                // Never again, also if only some of them get through.
+                self.asked_last += requests.len() as u64;
                 for (id, request) in (first..).zip(requests) {
                     let part = part_of(waiter, as_request(id, request));
                     if !pass(&mut self.sessions, waiter, part, sink) {
                         return Err("the agent does not take its messages");
                     }
                 }
-                self.asked_last += requests.len() as u64;
                 Door::Stream { session, first }
             }
         };

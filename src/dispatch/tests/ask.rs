@@ -1,5 +1,6 @@
 //! What agents are asked in the middle of a trip: who is, how many, and who may answer.
 
+use super::sessions::{NEW, initialize, tool};
 use super::*;
 use crate::limits::{MAX_ASKED, MAX_ASKED_PER_PRINCIPAL, MAX_INPUT_REQUESTS};
 use crate::mcp::input::{InputRequest, Inputs, ROOTS};
@@ -108,6 +109,25 @@ fn what_an_authority_makes_of_a_refusal_is_not_stored() {
     let heard = bench.settle(flight, done("nobody agreed"));
     assert!(!heard.replies[0].1.provenance.unwrap().stored);
     assert_eq!(bench.core.stats().entries, 0);
+}
+
+#[test]
+fn an_answer_to_what_did_not_get_through_whole_answers_nothing_else() {
+    let mut bench = Bench::keeping();
+    let id = bench.opens_as(&ann(), &initialize(NEW, ROOTED));
+    let came = bench.post(&id, &tool("1", "set_x"));
+    let mut full = Heard {
+        room: Some(1),
+        ..Heard::default()
+    };
+    assert!(bench.asks(came.flight(), 2, &mut full).is_some());
+    let stale = text(&full.replies[0].1).to_string();
+    assert!(stale.contains(r#""id":1,"#), "{stale}");
+    let mut heard = Heard::default();
+    assert!(bench.asks(came.flight(), 1, &mut heard).is_none());
+    let answer = |n: u64| format!(r#"{{"jsonrpc":"2.0","id":{n},"result":{{"roots":[]}}}}"#);
+    assert!(bench.post(&id, &answer(1)).step.answered.is_none());
+    assert!(bench.post(&id, &answer(3)).step.answered.is_some());
 }
 
 #[test]
