@@ -145,7 +145,10 @@ impl Agent {
         match &*message.method {
             // What is cancelled is not answered (2026-07-28, stdio, Cancellation).
             "notifications/cancelled" => {
-                let id = message.params.raw("requestId").unwrap_or_default();
+                // Streams and batches wait under no id.
+                let Some(id) = message.params.raw("requestId") else {
+                    return;
+                };
                 let given_up = |ticket: &Ticket| {
                     let waiting = self.waiting.get(*ticket);
                     waiting.is_some_and(|waiting| *waiting.id == *id) && !replica.waits(*ticket)

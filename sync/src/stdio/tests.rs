@@ -400,8 +400,10 @@ fn the_connection_is_the_session_of_an_agent_that_begins_with_initialize() {
     let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
     assert!(world.ask(&initialized).is_empty());
     assert_eq!(world.replica.stats().sessions, 1);
-    // A cancellation, of whatever, does not end its stream.
+    // A cancellation, of whatever or of nothing, does not end its stream.
     assert!(world.ask(&cancelled(&json!(9))).is_empty());
+    let of_nothing = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {} });
+    assert!(world.ask(&of_nothing).is_empty());
     let definition = json!({ "name": "new", "inputSchema": { "type": "object" } });
     world
         .replica
