@@ -145,7 +145,7 @@ impl Core {
         let wanted = match (Change::of(&message.method), &subscription.honoured) {
             (Some(Change::Resource), Some(honoured)) => {
                 let uri = message.params.string("uri");
-                uri.is_some_and(|uri| honoured.names(&uri))
+                uri.is_some_and(|uri| honoured.names(&uri) && self.is_subscribed(waiter, &uri))
             }
             (None, Some(honoured)) if message.method == TASK_NEWS => {
                 let task = message.params.string("taskId");
@@ -162,6 +162,14 @@ impl Core {
             None => tagged(raw, None, &waiter.to.id),
         };
         self.tell(id, part, sink)
+    }
+
+    /// Whether whoever listens wants to hear of a resource: a session's listening may be older than what it wants now.
+    fn is_subscribed(&self, waiter: &Waiter, uri: &str) -> bool {
+        waiter.to.session.is_none_or(|key| {
+            let session = self.sessions.get(key);
+            session.is_some_and(|session| session.uris.iter().any(|known| *known == uri))
+        })
     }
 
     fn acknowledged(&mut self, id: FlightId, message: &Message<'_>, raw: &str, sink: &mut dyn Sink) -> bool {
@@ -214,6 +222,12 @@ impl Core {
             }
         }
         for uri in honoured.uris() {
+            if !self
+                .listener(id)
+                .is_some_and(|(_, waiter)| self.is_subscribed(waiter, uri))
+            {
+                continue;
+            }
             if self.tell(id, news(Change::Resource, Some(uri), &to), sink) {
                 return true;
             }

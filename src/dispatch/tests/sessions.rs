@@ -529,6 +529,13 @@ fn a_subscription_counts_once_the_authority_has_agreed() {
         "{}",
         gone.forward().params
     );
+    // It is not told of any more, whether the authority has heard of that or not.
+    assert!(bench.heard(third.flight(), &updated).is_empty());
+    let other = updated.replace("a:1", "c:1");
+    assert_eq!(bench.heard(third.flight(), &other).len(), 1);
+    bench.core.lost(third.flight());
+    let back = bench.heard(third.flight(), &acknowledgement);
+    assert_eq!(back.len(), 4, "all but what it gave up");
     // The authority refuses: those who wait hear of it, and what was agreed stays.
     bench.heard(gone.flight(), &acknowledged(gone.forward()));
     bench.due();
