@@ -34,11 +34,12 @@ pub const MAX_LOCAL: usize = 1024;
 pub const MAX_SUBSCRIBED: usize = 256;
 /// Largest `subscriptions/listen`, in bytes: it is kept as long as its subscription.
 pub const MAX_LISTEN_BYTES: usize = 64 << 10;
-/// Most subscriptions open at once. They count neither as trips nor as waiting requests.
+/// Most subscriptions open at once, but for those of sessions: each session has at most two. They count neither as
+/// trips nor as waiting requests.
 pub const MAX_LISTENS: usize = 1024;
 /// Most tasks remembered per partition; the oldest is forgotten.
 pub const MAX_TASKS: usize = 256;
-/// Most subscriptions of one principal.
+/// Most subscriptions of one principal, likewise.
 pub const MAX_LISTENS_PER_PRINCIPAL: usize = 32;
 /// Most sessions of session-era agents; past it the least recently used idle one is forgotten.
 pub const MAX_SESSIONS: usize = 1024;

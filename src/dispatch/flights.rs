@@ -112,10 +112,16 @@ impl Flights {
         self.listens
     }
 
-    /// Subscriptions of a caller.
-    pub(super) fn listens_of(&self, caller: &Caller) -> usize {
-        let own = |flight: &&Flight| flight.subscription.is_some() && flight.caller == *caller;
-        self.flights.values().filter(own).count()
+    /// Subscriptions that are no session's, and how many of them are a caller's.
+    pub(super) fn stateless_listens(&self, caller: &Caller) -> (usize, usize) {
+        let stateless = |flight: &&Flight| {
+            let mut waiters = flight.waiters.iter();
+            flight.subscription.is_some() && waiters.all(|waiter| waiter.to.session.is_none())
+        };
+        let all = self.flights.values().filter(stateless);
+        all.fold((0, 0), |(all, own), flight| {
+            (all + 1, own + usize::from(flight.caller == *caller))
+        })
     }
 
     /// The subscriptions.

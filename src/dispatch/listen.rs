@@ -112,15 +112,17 @@ impl Core {
         }
     }
 
-    /// Whether there is room for another subscription.
+    /// Whether there is room for another subscription that is no session's: a session has one, and while that is being
+    /// renewed two, so that the limits on sessions are theirs too.
     pub(super) fn check_listens(&self, request: &Request<'_>) -> Result<(), Error> {
         if request.message.len() > MAX_LISTEN_BYTES {
             let message = "a subscriptions/listen is larger than 65,536 bytes";
             return Err(Error::new(Code::TooLarge, message));
         }
-        let message = if self.flights.listens() >= MAX_LISTENS {
+        let (all, own) = self.flights.stateless_listens(request.caller);
+        let message = if all >= MAX_LISTENS {
             "too many subscriptions are open"
-        } else if self.flights.listens_of(request.caller) >= MAX_LISTENS_PER_PRINCIPAL {
+        } else if own >= MAX_LISTENS_PER_PRINCIPAL {
             "this principal has too many subscriptions open"
         } else {
             return Ok(());

@@ -125,7 +125,6 @@ impl Core {
         request: &Request<'_>,
         key: SessionKey,
     ) -> Result<(FlightId, Trip), Error> {
-        self.check_listens(request)?;
         let Some(session) = self.sessions.get(key) else {
             return Err(Error::new(Code::SessionUnknown, "the session has ended"));
         };

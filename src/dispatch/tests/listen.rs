@@ -44,7 +44,7 @@ impl Bench {
     }
 
     /// A subscription of ann's, acknowledged as asked.
-    fn listens(&mut self, id: &str, filter: &str) -> FlightId {
+    pub(super) fn listens(&mut self, id: &str, filter: &str) -> FlightId {
         let flight = self.starts(&ann(), 9, &listen(id, filter));
         assert_eq!(self.hears(flight, &acknowledgement(filter)).len(), 1);
         flight

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::limits::{
-    MAX_CLIENT_CAPABILITIES_BYTES, MAX_SESSIONS, MAX_SESSIONS_PER_PRINCIPAL, MAX_SUBSCRIBED,
-    MAX_SUBSCRIBED_BYTES, SESSION_IDLE,
+    MAX_CLIENT_CAPABILITIES_BYTES, MAX_LISTENS_PER_PRINCIPAL, MAX_SESSIONS, MAX_SESSIONS_PER_PRINCIPAL,
+    MAX_SUBSCRIBED, MAX_SUBSCRIBED_BYTES, SESSION_IDLE,
 };
 
 const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{},"extensions":{"x":{}}},"ttlMs":60000,"cacheScope":"private"}"#;
@@ -715,6 +715,23 @@ fn sessions_are_bounded_and_those_in_use_stay() {
             .status(),
         404
     );
+}
+
+#[test]
+fn every_session_may_have_its_stream_and_takes_no_subscription_from_others() {
+    let mut bench = Bench::keeping();
+    for _ in 0..MAX_SESSIONS_PER_PRINCIPAL {
+        let id = bench.opens();
+        bench.listens_in(&id);
+    }
+    let open = bench.core.stats().subscriptions;
+    assert_eq!(open, MAX_SESSIONS_PER_PRINCIPAL as u64);
+    for n in 0..MAX_LISTENS_PER_PRINCIPAL {
+        bench.listens(&n.to_string(), r#"{"toolsListChanged":true}"#);
+    }
+    let one_more = super::listen::listen("100", r#"{"toolsListChanged":true}"#);
+    let (_, out) = bench.ask(&ann(), 1, &one_more);
+    assert!(out.contains("over_budget"), "{out}");
 }
 
 impl Bench {
