@@ -22,7 +22,10 @@ impl Core {
         if !request.message.trim_ascii_start().starts_with(b"[") {
             return None;
         }
-        let key = self.named(now, request).ok()??;
+        let key = match self.named(now, request) {
+            Ok(key) => key?,
+            Err(error) => return Some(self.refuse(None, &error, out)),
+        };
         if self.sessions.get(key)?.version != BATCHED {
             return None;
         }

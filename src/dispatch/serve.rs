@@ -107,9 +107,11 @@ impl Core {
         let message = match Message::parse(request.message) {
             Ok(message) => message,
             Err(Rejected { id, error }) => {
-                return self
-                    .responded(now, request)
-                    .unwrap_or_else(|| self.refuse(id, &error, out));
+                return match self.responded(now, request) {
+                    Ok(Some(step)) => step,
+                    Ok(None) => self.refuse(id, &error, out),
+                    Err(error) => self.refuse(None, &error, out),
+                };
             }
         };
         let session = match self.session_of(now, request, &message) {

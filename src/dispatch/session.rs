@@ -111,10 +111,15 @@ impl Core {
     }
 
     /// A message that is no request: a response within a session, taken whether anybody waits for it or not.
-    pub(super) fn responded(&mut self, now: Millis, request: &Request<'_>) -> Option<Step> {
-        let key = self.named(now, request).ok()??;
-        let (id, outcome) = message::response(request.message)?;
-        Some(self.asked_back(key, id, outcome))
+    ///
+    /// # Errors
+    /// Those of [`Core::named`]: who answers in a session that is not there has to hear of it.
+    pub(super) fn responded(&mut self, now: Millis, request: &Request<'_>) -> Result<Option<Step>, Error> {
+        let Some((id, outcome)) = message::response(request.message) else {
+            return Ok(None);
+        };
+        let key = self.named(now, request)?;
+        Ok(key.map(|key| self.asked_back(key, id, outcome)))
     }
 
     /// Takes what was agreed in a session into a request of it.

@@ -359,6 +359,22 @@ fn the_version_is_the_sessions_and_a_stateless_message_is_stateless() {
 }
 
 #[test]
+fn whatever_comes_in_a_session_that_is_not_there_is_answered_by_404() {
+    let mut bench = Bench::keeping();
+    bench.opens();
+    let ping = plain("1", "ping", "");
+    for message in [
+        format!("[{ping}]"),
+        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_string(),
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_string(),
+        ping,
+    ] {
+        let came = bench.post("0123456789abcdef0123456789abcdef", &message);
+        assert_eq!(came.status(), 404, "{message}: {}", came.out);
+    }
+}
+
+#[test]
 fn responses_are_taken_within_a_session_only() {
     let mut bench = Bench::keeping();
     let id = bench.opens();
