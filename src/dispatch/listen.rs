@@ -55,6 +55,11 @@ impl Subscription {
         self.honoured.as_ref()
     }
 
+    /// News of it may have been lost.
+    pub(super) const fn has_gap(&self) -> bool {
+        self.gap
+    }
+
     fn hears(&self, change: Change) -> bool {
         let honoured = self.honoured.as_ref();
         honoured.is_some_and(|honoured| honoured.wants(change))

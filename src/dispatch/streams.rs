@@ -181,8 +181,9 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let gap = core::mem::take(&mut session.gap);
+        let mut gap = core::mem::take(&mut session.gap);
         if let Some(former) = session.former.take().and_then(|ticket| self.flights.of(ticket)) {
+            gap |= self.flights.subscription(former).is_some_and(|it| it.has_gap());
             self.drop_flight(former);
         }
         let Some(subscription) = self.flights.subscription(id) else {
@@ -301,6 +302,8 @@ impl Core {
                 }
             } else if session.former == Some(ticket) {
                 session.former = None;
+                // Until the newer one is heard, nobody hears anything.
+                session.gap = true;
             }
         }
         (Some(flight), true)

@@ -598,6 +598,29 @@ fn whoever_waits_for_a_subscription_hears_of_the_sessions_end() {
 }
 
 #[test]
+fn what_the_former_listening_may_have_missed_is_told_once_the_newer_is_there() {
+    for ended in [false, true] {
+        let mut bench = Bench::keeping();
+        let id = bench.opens();
+        let (_, first) = bench.listens_in(&id);
+        let newer = bench.post(&id, &plain("1", "resources/subscribe", r#""uri":"a:1""#));
+        if ended {
+            assert!(bench.settle(first, done("bye")).replies.is_empty());
+        } else {
+            bench.core.lost(first);
+        }
+        let heard = bench.heard(newer.flight(), &acknowledged(newer.forward()));
+        assert!(heard[0].ticket == newer.ticket() && heard[0].last);
+        assert_eq!(heard.len(), 5, "three lists and a resource: {heard:?}");
+        let again = bench.post(&id, &plain("2", "resources/subscribe", r#""uri":"b:1""#));
+        assert_eq!(
+            bench.heard(again.flight(), &acknowledged(again.forward())).len(),
+            1
+        );
+    }
+}
+
+#[test]
 fn what_a_session_subscribes_to_is_bounded() {
     let mut bench = Bench::keeping();
     let id = bench.opens();
