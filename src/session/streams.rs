@@ -216,8 +216,29 @@ impl Sessions {
         }
     }
 
-    /// Keeps an event. Room is made of the session's finished streams first, then of this one's oldest events.
+    /// The finished stream that gives way first: the session's own oldest, else the oldest of all.
+    fn oldest_done(&self, own: SessionKey) -> Option<StreamKey> {
+        let oldest_of = |key: u64| {
+            let done = |stream: &&Stream| stream.done && !stream.log.is_empty();
+            let session = SessionKey(key);
+            let done = self.table.get(key)?.streams.iter().filter(done);
+            done.map(|stream| stream.number)
+                .min()
+                .map(|number| StreamKey { session, number })
+        };
+        let all = || self.table.keys().filter_map(oldest_of);
+        oldest_of(own.0).or_else(|| all().min_by_key(|stream| stream.number))
+    }
+
+    /// Keeps an event. Room is made of finished streams first, then of this one's oldest events: what somebody has
+    /// had long ago keeps nobody else from coming back.
     fn keep(&mut self, key: StreamKey, number: u64, part: &[u8], last: bool) {
+        while part.len() <= MAX_LOGGED_BYTES_PER_SESSION && self.logged + part.len() > MAX_LOGGED_BYTES {
+            let Some(oldest) = self.oldest_done(key.session).filter(|oldest| *oldest != key) else {
+                break;
+            };
+            self.finish(oldest);
+        }
         let Some(session) = self.table.get_mut(key.session.0) else {
             return;
         };

@@ -342,6 +342,27 @@ fn what_is_kept_is_bounded() {
 }
 
 #[test]
+fn what_has_ended_keeps_no_room_from_others() {
+    let mut bench = Bench::keeping();
+    let size = MAX_LOGGED_BYTES_PER_SESSION - 1000;
+    for _ in 0..MAX_LOGGED_BYTES / size {
+        let id = bench.opens();
+        let came = bench.post(&id, &tool("1", "set_x"));
+        bench.settle(came.flight(), done(&"x".repeat(size)));
+    }
+    let id = bench.opens_as(&bob(), &initialize(super::sessions::NEW, "{}"));
+    let headers = super::sessions::in_session(&id);
+    let came = bench.come(Verb::Post, &bob(), 0, Some(&headers), &tool("1", "set_x"));
+    bench.settle(came.flight(), done(&"y".repeat(size)));
+    let back = bench.resumes_as(&bob(), &id, &event(came.replies()[0]));
+    assert!(
+        text(back.replies()[0]).contains("yyy"),
+        "{}",
+        back.replies().len()
+    );
+}
+
+#[test]
 fn what_is_kept_for_all_is_bounded() {
     let mut bench = Bench::keeping();
     let large = log(&"x".repeat(MAX_LOGGED_BYTES_PER_SESSION - 1000));
