@@ -110,7 +110,7 @@ impl Session {
 
     /// Nobody waits for anything of it.
     fn is_idle(&self) -> bool {
-        self.get.is_none() && self.streams.iter().all(|stream| stream.is_done())
+        self.open && self.get.is_none() && self.streams.iter().all(|stream| stream.is_done())
     }
 
     /// Whether a stream begins with an event without data (2025-11-25, Transports, Streamable HTTP).

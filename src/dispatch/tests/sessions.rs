@@ -699,6 +699,24 @@ fn a_connection_is_a_session() {
 }
 
 #[test]
+fn a_session_that_is_being_opened_does_not_give_way() {
+    let mut bench = Bench::keeping();
+    let ids: Vec<String> = (1..MAX_SESSIONS_PER_PRINCIPAL).map(|_| bench.opens()).collect();
+    // What is stored has expired.
+    bench.now += 120_000;
+    let opens = initialize(NEW, "{}");
+    let initialize = |bench: &mut Bench| bench.come(Verb::Post, &ann(), 0, Some(&Headers::new()), &opens);
+    let waits = initialize(&mut bench);
+    bench.now += 1;
+    for id in &ids {
+        bench.post(id, &plain("1", "ping", ""));
+    }
+    initialize(&mut bench);
+    let heard = bench.settle(waits.flight(), discovered());
+    assert!(heard.replies[0].1.session.is_some());
+}
+
+#[test]
 fn sessions_are_bounded_and_those_in_use_stay() {
     let mut bench = Bench::keeping();
     let first = bench.opens();
