@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use super::agent::{Caller, Due, Request, Served, Step};
 use super::request::{Asked, Era};
-use super::session::pass;
+use super::session::{pass, takes_events};
 use super::settle::{part_of, reply_result};
 use super::trip::{Body, InputResponses, Sink};
 use super::{Core, render};
@@ -59,7 +59,7 @@ impl Core {
         let found = match asked.era {
             // A context that is bound to a request ends with the `input_required` result, and the trip with it.
             Era::Modern => request.ctx == Ctx::SHARED && asked.method.may_be_asked(),
-            Era::Legacy(_) => asked.session.is_some(),
+            Era::Legacy(_) => asked.session.is_some() && takes_events(request),
         };
         if found {
             Inputs::of(asked.capabilities)

@@ -16,6 +16,7 @@ use super::trip::Sink;
 use super::{Core, render};
 use crate::border::{Ctx, FlightId, Millis, Reply};
 use crate::error::{Code, Error};
+use crate::http::Accept;
 use crate::json::Members;
 use crate::limits::{MAX_SUBSCRIBED, MAX_SUBSCRIBED_BYTES};
 use crate::mcp::message::{self, Message};
@@ -33,6 +34,11 @@ pub(super) fn header<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
     let mut named = request.headers?.iter().filter(|(known, _)| known == name);
     let value = named.next()?.1.trim();
     Some(if named.next().is_some() { "" } else { value })
+}
+
+/// Whether something can be told before the response. Where it cannot, there is nothing to come back for either.
+pub(super) fn takes_events(request: &Request<'_>) -> bool {
+    Accept::parse(header(request, "accept")) != Some(Accept::Json)
 }
 
 impl Core {
@@ -198,6 +204,7 @@ impl Core {
         if let Some(batch) = self.sessions.batch {
             self.join_batch(batch, flight, ticket);
         } else if let Some(key) = asked.session.filter(|_| asked.method != Method::Initialize)
+            && takes_events(request)
             && let Some(plan) = self.flights.flight(flight).map(|flight| flight.plan)
             && let Some(stream) = self
                 .sessions

@@ -13,7 +13,7 @@ pub enum Accept {
 
 impl Accept {
     /// Reads an `Accept` header; `None` where neither form is acceptable. A missing header accepts anything.
-    pub(super) fn parse(header: Option<&str>) -> Option<Self> {
+    pub(crate) fn parse(header: Option<&str>) -> Option<Self> {
         let Some(header) = header else {
             return Some(Self::Both);
         };

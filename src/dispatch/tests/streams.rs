@@ -133,6 +133,26 @@ fn what_comes_at_once_or_may_be_repeated_begins_no_stream() {
 }
 
 #[test]
+fn an_agent_that_takes_no_events_gets_its_answer_whatever_comes_before() {
+    let mut bench = Bench::keeping();
+    let id = bench.opens_as(&ann(), &initialize(super::sessions::NEW, r#"{"roots":{}}"#));
+    bench.post(&id, &plain("1", "logging/setLevel", INFO));
+    let mut headers = super::sessions::in_session(&id);
+    headers.push(("accept".into(), "application/json".into()));
+    let came = bench.come(Verb::Post, &ann(), 0, Some(&headers), &tool("7", "set_x"));
+    assert!(came.due.is_empty(), "nothing begins");
+    assert_eq!(came.forward().inputs, crate::mcp::input::Inputs::NONE);
+    assert_eq!(bench.heard(came.flight(), &log("one")).len(), 1);
+    assert!(
+        !bench.core.fall_behind(came.ticket()),
+        "the host has no room for it"
+    );
+    let heard = bench.settle(came.flight(), done("set"));
+    let last = &heard.replies[0].1;
+    assert!(last.ticket == came.ticket() && last.last && text(last).contains(r#""id":7"#));
+}
+
+#[test]
 fn cancelling_counts_within_the_session_and_ends_its_stream() {
     let mut bench = Bench::keeping();
     let (id, other) = (bench.opens(), bench.opens());
