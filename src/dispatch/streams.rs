@@ -68,7 +68,8 @@ impl Core {
         let start = self.listen_for(now, request, key)?;
         if let Some(session) = self.sessions.get_mut(key) {
             // An agent that does not resume does not ask for what it missed.
-            session.gap = after.is_some();
+            // A connection cannot resume.
+            session.gap = after.is_some() || (session.gap && !session.is_http());
         }
         if let Some(reply) = self.sessions.take_get(key, get) {
             self.due.push(Due::Reply(get.ctx, reply));
@@ -231,6 +232,9 @@ impl Core {
         if let Some(get) = self.sessions.leave_get(key) {
             self.due.push(bye((get.ticket, get.ctx)));
             self.unlisten(key);
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.gap = true;
+            }
         }
     }
 

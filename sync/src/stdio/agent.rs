@@ -48,6 +48,8 @@ pub struct Agent {
     /// The version that `initialize` settled.
     negotiated: Option<String>,
     waiting: Table<Ticket, Waiting>,
+    /// The stream of its session ended on the replica's side.
+    is_deaf: bool,
     out: Vec<u8>,
 }
 
@@ -79,6 +81,7 @@ impl Agent {
             lines: Lines::new(max_bytes),
             negotiated: None,
             waiting: Table::new(),
+            is_deaf: false,
             out: Vec::new(),
         }
     }
@@ -137,6 +140,20 @@ impl Agent {
             Served::Accepted => self.accepted(replica, now, line),
             Served::Absent | Served::Check { .. } => {}
         }
+        // Not at once: an authority may end it again and again, and an agent may not read.
+        if self.is_deaf && self.wants_input() {
+            self.listen(replica, now);
+        }
+    }
+
+    /// Takes the stream of the session, if there is one and nobody has it.
+    fn listen(&mut self, replica: &mut Replica, now: Now) {
+        self.is_deaf = false;
+        let served = replica.serve(now, self.request(Verb::Get, b""), &mut Vec::new());
+        if let Served::Wait(ticket) = served {
+            let (id, kind) = ("".into(), Kind::Stream);
+            self.waiting.insert(ticket, Waiting { id, kind });
+        }
     }
 
     /// The replica took a notification.
@@ -159,13 +176,7 @@ impl Agent {
                 }
             }
             // After it the agent takes messages that belong to no request (2025-11-25, Lifecycle, Initialization).
-            "notifications/initialized" => {
-                let served = replica.serve(now, self.request(Verb::Get, b""), &mut Vec::new());
-                if let Served::Wait(ticket) = served {
-                    let (id, kind) = ("".into(), Kind::Stream);
-                    self.waiting.insert(ticket, Waiting { id, kind });
-                }
-            }
+            "notifications/initialized" => self.listen(replica, now),
             _ => {}
         }
     }
@@ -204,6 +215,7 @@ impl Agent {
         if kind == Kind::Initialize {
             self.settle_version(&reply.part);
         }
+        self.is_deaf |= kind == Kind::Stream;
         self.write(&reply.part);
         if let Some(ended) = self.waiting.remove(reply.ticket)
             && kind == Kind::Listen

@@ -457,6 +457,29 @@ fn an_agent_that_does_not_read_gets_its_answers_and_loses_its_subscription() {
 }
 
 #[test]
+fn a_session_whose_agent_did_not_read_is_told_of_everything_once_it_does() {
+    let mut world = World::new();
+    let initialize = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "a", "version": "1" } } });
+    world.ask(&initialize);
+    world.ask(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    while world.agent.wants_input() {
+        world.receive(format!("{ping}\n").as_bytes());
+    }
+    let definition = json!({ "name": "new", "inputSchema": { "type": "object" } });
+    world
+        .replica
+        .register_tool(&definition.to_string(), None)
+        .unwrap();
+    world.pump();
+    assert!(!world.heard().iter().any(|heard| heard.get("method").is_some()));
+    let heard = world.ask(&json!({ "jsonrpc": "2.0", "id": 2, "method": "ping" }));
+    let told = |method: &str| heard.iter().any(|heard| heard["method"] == method);
+    assert!(told("notifications/tools/list_changed"), "{heard:?}");
+}
+
+#[test]
 fn replies_of_other_connections_are_not_taken() {
     let mut world = World::new();
     world.ask(&call(1, "hold"));
