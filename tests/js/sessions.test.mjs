@@ -107,3 +107,60 @@ test("a batch of 2025-03-26 is answered message by message", async (t) => {
   await turn();
   assert.deepEqual(heard, ["first", "a", "b"]);
 });
+
+test("a session whose stream the authority ended is told of everything once it says something", async (t) => {
+  let listens = 0;
+  const answers = {
+    "server/discover": { supportedVersions: ["2026-07-28"], capabilities: { tools: { listChanged: true } }, ttlMs: 0, cacheScope: "private" },
+    "subscriptions/listen": {},
+  };
+  const fetch = async (url, { body }) => {
+    const { id, method, params } = JSON.parse(new TextDecoder().decode(body));
+    const messages = [{ jsonrpc: "2.0", id, result: { resultType: "complete", ...answers[method] } }];
+    if (method === "subscriptions/listen") {
+      listens += 1;
+      const _meta = { "io.modelcontextprotocol/subscriptionId": id };
+      const acknowledged = { _meta, notifications: params.notifications };
+      messages.unshift({ jsonrpc: "2.0", method: "notifications/subscriptions/acknowledged", params: acknowledged });
+      messages[1].result._meta = _meta;
+    }
+    const events = messages.map((message) => `data: ${JSON.stringify(message)}\n\n`).join("");
+    return new Response(events, { headers: { "content-type": "text/event-stream" } });
+  };
+  const replica = await alone(t, { authority: "https://authority.example/mcp", fetch });
+  const transport = replica.transport();
+  const heard = [];
+  transport.onmessage = ({ id, method }) => heard.push(method ?? id);
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+  await transport.send({ jsonrpc: "2.0", id: "first", method: "initialize", params });
+  while (!heard.includes("first")) await turn();
+  await transport.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+  while (listens === 0 || replica.stats().subscriptions > 0) await turn();
+  await turn();
+  assert.ok(!heard.includes(CHANGED));
+  await transport.send({ jsonrpc: "2.0", id: "second", method: "ping" });
+  assert.equal(replica.stats().subscriptions, 1);
+  while (replica.stats().subscriptions > 0) await turn();
+  await turn();
+  assert.equal(listens, 2);
+  assert.ok(heard.includes(CHANGED), heard.join());
+});
+
+test("a cancellation of nothing leaves batches be", async (t) => {
+  const replica = await alone(t);
+  let answer;
+  replica.tool({ name: "hold", handler: () => new Promise((resolve) => (answer = resolve)) });
+  const transport = replica.transport();
+  const heard = [];
+  transport.onmessage = ({ id }) => heard.push(id);
+  const params = { protocolVersion: "2025-03-26", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+  await transport.send({ jsonrpc: "2.0", id: "first", method: "initialize", params });
+  const call = { jsonrpc: "2.0", id: "held", method: "tools/call", params: { name: "hold", arguments: {} } };
+  await transport.send([call]);
+  await transport.send({ jsonrpc: "2.0", method: "notifications/cancelled", params: {} });
+  while (answer === undefined) await turn();
+  answer("done");
+  while (replica.stats().waiters > 0) await turn();
+  await turn();
+  assert.deepEqual(heard, ["first", "held"]);
+});

@@ -40,6 +40,8 @@ export class ReplicaTransport {
   readonly #forgetEnd: () => void;
   #negotiated: Uint8Array | undefined;
   #ended: LeewardError | undefined;
+  /** The session's own stream ended on the replica's side. */
+  #isDeaf = false;
 
   /** @internal */
   constructor(host: Host, caller: Uint8Array | undefined) {
@@ -82,6 +84,8 @@ export class ReplicaTransport {
           this.#forgetCancelled(message);
           if ((message as JsonRpcMessage).method === INITIALIZED) this.#listen();
       }
+      // Not at once: an authority may end it again and again.
+      if (this.#isDeaf) this.#listen();
     } finally {
       this.#host.pump();
     }
@@ -111,6 +115,7 @@ export class ReplicaTransport {
 
   /** Gets the session's own stream, for what belongs to no request. A connection without a session has none. */
   #listen(): void {
+    this.#isDeaf = false;
     if (this.#serve("", ASK.GET) === SERVED.WAIT) this.#wait(STREAM);
   }
 
@@ -134,6 +139,7 @@ export class ReplicaTransport {
     this.#host.wait(ticket, {
       message: (border, last) => {
         if (last) this.#open.delete(ticket);
+        if (last && id === STREAM) this.#isDeaf = true;
         if (last && this.#tickets.get(id) === ticket) this.#tickets.delete(id);
         this.#deliver(border);
       },
@@ -165,7 +171,7 @@ export class ReplicaTransport {
     if (!isObject(message) || message["method"] !== "notifications/cancelled") return;
     const params = message["params"];
     const id = isObject(params) ? params["requestId"] : undefined;
-    // A batch has no id of its own.
+    // A batch waits under none.
     const ticket = id === undefined ? undefined : this.#tickets.get(id);
     if (ticket === undefined) return;
     this.#tickets.delete(id);
