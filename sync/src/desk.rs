@@ -80,6 +80,11 @@ impl Desk {
         self.renew(ctx);
     }
 
+    /// When the call in progress began.
+    pub(crate) const fn now(&self) -> Millis {
+        self.now
+    }
+
     /// The context of the call in progress.
     pub(crate) const fn current(&self) -> Ctx {
         self.current

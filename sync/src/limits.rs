@@ -30,8 +30,10 @@ pub(crate) const RESUME_MOST: Millis = Millis(30_000);
 /// How long is waited for the head of what is asked beside a stream: nothing else may bound that, and the stream is not
 /// read meanwhile, or is to be resumed by it.
 pub(crate) const BESIDE_MOST: Millis = Millis(10_000);
-/// How long the end of a session is waited for whose stream broke.
+/// How long a farewell may take: the cancellation of a request, the end of a session.
 pub(crate) const FAREWELL: Millis = Millis(1000);
+/// Most farewells under way. Further ones are left out: who hears none learns of the end by itself.
+pub(crate) const MAX_FAREWELLS: usize = 64;
 /// Longest pause before a subscription's stream is first opened again; the bound doubles with each failure.
 pub(crate) const RECONNECT_FIRST: Millis = Millis(1000);
 /// Longest pause of all.

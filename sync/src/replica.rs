@@ -373,7 +373,7 @@ impl Replica {
                 None => self.leave(now, ctx),
             }
         }
-        self.executor.fire(self.clock.now());
+        self.executor.fire(self.clock.now(), &mut self.desk);
     }
 
     fn start(&mut self, flight: FlightId, owner: Ctx, cargo: Cargo) {

@@ -27,8 +27,8 @@ describe("given up", { concurrency: true }, () => {
   forEveryClient("a call", { need: "session cancellation", era: "legacy" }, call);
 
   // To go is to give up only where a request is no part of a session.
-  const gone = { need: "cancellation", era: "modern", authority: "modern" };
-  forEveryClient("a call, by going", gone, async ({ client, way }) => {
+  const gone = { need: "cancellation", era: "modern" };
+  const leave = async ({ client, way }) => {
     const id = fresh();
     let began;
     const begun = new Promise((resolve) => (began = resolve));
@@ -37,7 +37,9 @@ describe("given up", { concurrency: true }, () => {
     await client.close();
     await rejected;
     await gaveUp(way, id);
-  });
+  };
+  forEveryClient("a call, by going", { ...gone, authority: "modern" }, leave);
+  forEveryClient("a call, by going", { ...gone, authority: "legacy", sides: ["worker", "fetch"] }, leave);
 
   const listening = { need: "listen", era: "modern", authority: "modern" };
   const listen = async ({ client }) => {

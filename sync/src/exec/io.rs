@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::{Context, Poll};
 
 use futures::channel::oneshot;
@@ -37,6 +37,10 @@ pub(super) enum Question {
     },
     Read {
         fetch: OpId,
+    },
+    Farewell {
+        request: HttpRequest,
+        due: Sent,
     },
     Local {
         call: LocalCall,
@@ -83,22 +87,35 @@ pub(crate) enum Got {
 /// Set once the host has taken a request that may have an effect; shared by a flow and whoever has to say what
 /// became of it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sent(Arc<AtomicBool>);
+pub(crate) struct Sent(Arc<AtomicU8>);
 
 impl Sent {
+    const SENT: u8 = 1;
+    const UNDER_WAY: u8 = 2;
+
     /// The host has it.
     pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.store(Self::SENT | Self::UNDER_WAY, Ordering::Release);
+    }
+
+    /// It is not under way any more, whatever its effect.
+    pub(crate) fn over(&self) {
+        self.0.fetch_and(!Self::UNDER_WAY, Ordering::AcqRel);
     }
 
     /// It is known to have had no effect.
     pub(crate) fn clear(&self) {
-        self.0.store(false, Ordering::Release);
+        self.0.store(0, Ordering::Release);
     }
 
     /// Whether there may have been an effect.
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.load(Ordering::Acquire) & Self::SENT != 0
+    }
+
+    /// Whether somebody may still be at it.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.0.load(Ordering::Acquire) & Self::UNDER_WAY != 0
     }
 }
 
@@ -179,6 +196,13 @@ impl Io {
             }),
             got => Err(failure(got)),
         }
+    }
+
+    /// A request that is made when this is dropped while `due` is under way, for who does not take the end of a
+    /// connection for a farewell. Nobody waits for its answer; it is left out if too many are under way.
+    #[must_use = "dropping it is what makes the request"]
+    pub(crate) fn farewell(&mut self, request: HttpRequest, due: Sent) -> Pending {
+        self.ask(Question::Farewell { request, due })
     }
 
     /// Calls a tool or resource of the host; `sent` is set when the host takes it.

@@ -6,7 +6,8 @@
 //! fetches under way aborted, duties passed on.
 //!
 //! It knows nothing of requests and caches: what needs the core leaves as [`Happening`]. A flow that panicked in
-//! a host that caught the unwind is reported as failed at the next step and never polled again.
+//! a host that caught the unwind is reported as failed at the next step and never polled again. What a flow says by
+//! being dropped ([`Io::farewell`]) is no flow's: it is sent by [`ops`] alone, bounded in number and time.
 
 mod bell;
 mod io;
@@ -220,6 +221,19 @@ impl Executor {
                     put(ops, desk, ctx, state, |op| Output::Fetch { op, request })
                 }
                 Question::Read { fetch } => ops.read(ctx, fetch, answer, desk),
+                Question::Farewell { request, due } => {
+                    let id = ops.next_id();
+                    let state = State::Farewell { answer, request, due };
+                    ops.insert(
+                        id,
+                        Op {
+                            ctx,
+                            place: None,
+                            state,
+                        },
+                    );
+                    id
+                }
                 Question::Local { call, sent } => {
                     let state = State::Local { answer, sent };
                     put(ops, desk, ctx, state, |op| Output::CallLocal { op, call })
@@ -326,8 +340,8 @@ impl Executor {
     }
 
     /// Ends the timers that have run out.
-    pub(crate) fn fire(&mut self, now: Millis) {
-        self.ops.fire(now);
+    pub(crate) fn fire(&mut self, now: Millis, desk: &mut Desk) {
+        self.ops.fire(now, desk);
     }
 
     /// When the first timer of a context runs out.

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use futures::channel::oneshot;
+use leeward::border::HttpRequest;
 use leeward::dispatch::InputResponses;
 use leeward::limits::MAX_HEADERS;
 use leeward::table::{Set, Table};
@@ -11,6 +12,7 @@ use leeward::{Ctx, Failure, Input, Millis, OpId, Output};
 
 use super::io::{Got, Sent};
 use crate::desk::{Desk, Place};
+use crate::limits::{FAREWELL, MAX_FAREWELLS};
 
 /// One open question.
 pub(super) struct Op {
@@ -37,6 +39,16 @@ pub(super) enum State {
         answer: oneshot::Sender<Got>,
         fetch: OpId,
     },
+    /// A request to make when its flow drops this, if `due` is under way then.
+    Farewell {
+        answer: oneshot::Sender<Got>,
+        request: HttpRequest,
+        due: Sent,
+    },
+    /// Such a request, made: nobody's any more, and given up at that time.
+    Parting {
+        at: Millis,
+    },
     Local {
         answer: oneshot::Sender<Got>,
         sent: Sent,
@@ -58,13 +70,25 @@ pub(super) enum State {
     },
 }
 
+impl State {
+    /// When time ends it.
+    const fn ends(&self) -> Option<Millis> {
+        match self {
+            Self::Timer { at, .. } | Self::Input { at, .. } | Self::Parting { at } => Some(*at),
+            _ => None,
+        }
+    }
+}
+
 impl Op {
     /// Whether its flow does not want it any more.
     fn is_abandoned(&self) -> bool {
         match &self.state {
             State::Open { guard, .. } => guard.is_canceled(),
+            State::Parting { .. } => false,
             State::Fetch { answer, .. }
             | State::Read { answer, .. }
+            | State::Farewell { answer, .. }
             | State::Local { answer, .. }
             | State::Credential { answer }
             | State::Timer { answer, .. }
@@ -80,6 +104,8 @@ pub(super) struct Ops {
     timers: Set<(Millis, OpId)>,
     /// The same timers, per context.
     due: Set<(Ctx, Millis, OpId)>,
+    /// How many farewells are under way.
+    partings: usize,
     last: u64,
 }
 
@@ -90,25 +116,30 @@ impl Ops {
     }
 
     pub(super) fn insert(&mut self, id: OpId, op: Op) {
-        if let State::Timer { at, .. } | State::Input { at, .. } = op.state {
+        if let Some(at) = op.state.ends() {
             self.timers.insert((at, id));
             self.due.insert((op.ctx, at, id));
         }
+        self.partings += usize::from(matches!(op.state, State::Parting { .. }));
         self.ops.insert(id, op);
     }
 
     pub(super) fn remove(&mut self, id: OpId) -> Option<Op> {
         let op = self.ops.remove(id)?;
-        if let State::Timer { at, .. } | State::Input { at, .. } = op.state {
+        if let Some(at) = op.state.ends() {
             self.timers.remove((at, id));
             self.due.remove((op.ctx, at, id));
         }
+        self.partings -= usize::from(matches!(op.state, State::Parting { .. }));
         Some(op)
     }
 
     /// Ends the timers that have run out.
-    pub(super) fn fire(&mut self, now: Millis) {
+    pub(super) fn fire(&mut self, now: Millis, desk: &mut Desk) {
         while let Some((_, id)) = self.timers.first().filter(|(at, _)| *at <= now) {
+            if self.part(id, desk) {
+                continue;
+            }
             match self.remove(id).map(|op| op.state) {
                 Some(State::Timer { answer, .. }) => {
                     let _ = answer.send(Got::Done);
@@ -206,11 +237,29 @@ impl Ops {
 
     /// Drops a question: its output is withdrawn, or what the host has under way for it is stopped.
     pub(super) fn withdraw(&mut self, id: OpId, desk: &mut Desk) {
-        let Some(op) = self.remove(id) else { return };
-        match (op.place, op.state) {
+        let Some(Op { ctx, place, state }) = self.remove(id) else {
+            return;
+        };
+        match (place, state) {
             (Some(place), _) => desk.withdraw(place),
-            (None, State::Fetch { .. } | State::Local { .. } | State::Open { failed: None, .. }) => {
-                desk.push(op.ctx, Output::Abort { fetch: id });
+            (
+                None,
+                State::Fetch { .. }
+                | State::Local { .. }
+                | State::Open { failed: None, .. }
+                | State::Parting { .. },
+            ) => {
+                desk.push(ctx, Output::Abort { fetch: id });
+            }
+            (None, State::Farewell { request, due, .. })
+                if due.is_under_way() && self.partings < MAX_FAREWELLS =>
+            {
+                let op = self.next_id();
+                let at = desk.now() + FAREWELL;
+                if let place @ Some(_) = desk.push(ctx, Output::Fetch { op, request }) {
+                    let state = State::Parting { at };
+                    self.insert(op, Op { ctx, place, state });
+                }
             }
             (None, State::Read { fetch, .. }) => {
                 if let Some(Op {
@@ -223,6 +272,16 @@ impl Ops {
             }
             (None, _) => {}
         }
+    }
+
+    /// Ends a farewell that was sent: its body is nobody's. False if it is none.
+    fn part(&mut self, id: OpId, desk: &mut Desk) -> bool {
+        let op = self.ops.get(id);
+        let parts = op.is_some_and(|op| matches!(op.state, State::Parting { .. }));
+        if parts {
+            self.withdraw(id, desk);
+        }
+        parts
     }
 
     /// Withdraws those of `ids` that are abandoned, and takes out of the list what is not open any more.
@@ -280,6 +339,9 @@ impl Ops {
     /// not fit the question, is dropped.
     pub(super) fn answer(&mut self, input: Input, desk: &mut Desk) {
         match input {
+            Input::Head { op, .. } if self.is_asked(op, |state| matches!(state, State::Parting { .. })) => {
+                self.part(op, desk);
+            }
             Input::Head { op, status, headers } => self.head(op, status, headers),
             Input::Chunk { op, bytes } => self.chunk(op, Got::Chunk(bytes)),
             Input::End { op } => self.chunk(op, Got::End),
@@ -377,6 +439,9 @@ impl Ops {
                 }
             }
             State::Read { .. } => self.chunk(id, Got::Failed(failure)),
+            State::Parting { .. } => {
+                self.remove(id);
+            }
             State::Open { reading, failed, .. } => match reading.take() {
                 None => *failed = Some(failure),
                 Some(read) => {

@@ -1,6 +1,7 @@
 //! The way back to a session-era authority while one of its streams is read: its own requests are answered
 //! (2025-11-25, Transports, Sending Messages to the Server), and a stream that broke off is resumed where it was
-//! (the same, Resumability and Redelivery). Nothing is sent twice by that, so it is done for writes too.
+//! (the same, Resumability and Redelivery). Nothing is sent twice by that, so it is done for writes too. And what is
+//! given up is cancelled.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +13,7 @@ use leeward::{Failure, Millis};
 
 use super::http::{Kind, find, notify};
 use super::{message, within};
-use crate::exec::{Body, Io, Response};
+use crate::exec::{Body, Io, Pending, Response, Sent};
 use crate::limits::{BESIDE_MOST, IDS_PER_TRIP, RESUME_AFTER, RESUME_LEAST, RESUME_MOST};
 use crate::trouble::Trouble;
 
@@ -81,17 +82,34 @@ impl Back {
     }
 
     async fn respond(&self, io: &mut Io, id: &str, body: &Outcome) -> Result<(), Trouble> {
-        let request = HttpRequest {
-            method: "POST",
-            url: self.url.clone(),
-            headers: self.headers.clone(),
-            body: message::response(id, body),
-        };
+        let request = self.request("POST", message::response(id, body));
         let timer = io.timer(BESIDE_MOST);
         let taken = within(timer, None, notify(io, request)).await;
         taken
             .unwrap_or_else(|| Err(Trouble::timeout()))
             .map_err(Trouble::beside)
+    }
+
+    fn request(&self, method: &'static str, body: Vec<u8>) -> HttpRequest {
+        HttpRequest {
+            method,
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body,
+        }
+    }
+
+    /// While this is kept and the request of this id, `sent`, is under way, the authority is told if that is given
+    /// up: closing its stream would not tell (2025-11-25, Transports, Sending Messages to the Server).
+    pub(super) fn cancels(&self, io: &mut Io, id: u64, sent: &Sent) -> Pending {
+        io.farewell(self.request("POST", message::cancelled(id)), sent.clone())
+    }
+
+    /// While this is kept there is a session; then it is ended (2025-11-25, Transports, Session Management).
+    pub(super) fn ends(&self, io: &mut Io) -> Pending {
+        let begun = Sent::default();
+        begun.set();
+        io.farewell(self.request("DELETE", Vec::new()), begun)
     }
 
     /// Asks once, after a pause, for the rest of a stream after the event `last`. `Ok(None)`: another time perhaps.

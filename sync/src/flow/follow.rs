@@ -4,14 +4,12 @@
 //!
 //! The acknowledgement is made here, of what the authority said that it tells and of the resources that it took. A
 //! stream that breaks off is resumed by its last event id where it has one; otherwise it is lost, and opened again in
-//! another session, as [`super::listen`] says. The session is deleted if its stream broke; an agent that leaves leaves
-//! it to the authority, which ends idle ones.
+//! another session, as [`super::listen`] says. The session is deleted with its stream, whichever side left.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use leeward::border::HttpRequest;
 use leeward::dispatch::{Answer, Body};
 use leeward::json::{Members, elements};
 use leeward::limits::MAX_SUBSCRIBED;
@@ -20,10 +18,10 @@ use leeward::mcp::meta::push_member;
 use leeward::mcp::subscription::ACKNOWLEDGED;
 
 use super::back::Back;
-use super::http::{Kind, Rules, events, find, notify, post};
+use super::http::{Kind, Rules, events, find, post};
 use super::session::{self, Failed};
-use super::{Trip, message, within};
-use crate::limits::{FAREWELL, IDS_PER_TRIP};
+use super::{Trip, message};
+use crate::limits::IDS_PER_TRIP;
 use crate::link::Session;
 use crate::trouble::Trouble;
 
@@ -46,20 +44,10 @@ impl Trip<'_> {
         let url = self.upstream.url.as_deref().unwrap_or_default();
         let request = post(url, self.token(), session::headers(session), Vec::new());
         let back = Back::new(&request, Inputs::NONE);
-        let trouble = match self.open(session, &back).await {
+        let _ends = session.id.as_ref().map(|_| back.ends(self.io));
+        match self.open(session, &back).await {
             Ok(trouble) | Err(trouble) => trouble,
-        };
-        if self.open.is_some_and(|open| open.is_set()) {
-            // Before anything that takes time.
-            self.io.lost().await;
         }
-        let timer = self.io.timer(FAREWELL);
-        let request = HttpRequest {
-            method: "DELETE",
-            ..request
-        };
-        within(timer, None, notify(self.io, request)).await;
-        trouble
     }
 
     async fn open(&mut self, session: &Session, back: &Back) -> Result<Trouble, Trouble> {

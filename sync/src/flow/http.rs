@@ -77,8 +77,23 @@ pub(super) async fn exchange(
     rules: Rules,
 ) -> Result<Received, Trouble> {
     let back = rules.inputs.map(|inputs| Back::new(&request, inputs));
+    let sent = rules.sent.clone().unwrap_or_default();
+    let _cancels = back.as_ref().map(|back| back.cancels(io, id, &sent));
+    let outcome = converse(io, request, id, &rules, &sent, back.as_ref()).await;
+    sent.over();
+    outcome
+}
+
+async fn converse(
+    io: &mut Io,
+    request: HttpRequest,
+    id: u64,
+    rules: &Rules,
+    sent: &Sent,
+    back: Option<&Back>,
+) -> Result<Received, Trouble> {
     let answer = io
-        .fetch(request, rules.sent.clone())
+        .fetch(request, Some(sent.clone()))
         .await
         .map_err(Trouble::network)?;
     let (status, mut body) = (answer.status, answer.body);
@@ -102,9 +117,9 @@ pub(super) async fn exchange(
     let found = if announced.is_some_and(|length| length > rules.max_bytes) {
         Err(too_large(rules.max_bytes))
     } else if matches!(kind, Kind::Json) {
-        json(io, &mut body, id, &rules).await
+        json(io, &mut body, id, rules).await
     } else {
-        events(io, body, id, &rules, back.as_ref()).await
+        events(io, body, id, rules, back).await
     };
     if !(200..=299).contains(&status) {
         let error = found.ok().filter(|response| {

@@ -45,6 +45,14 @@ pub(super) fn response(id: &str, body: &Body) -> Vec<u8> {
     alloc::format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{raw}}}"#).into_bytes()
 }
 
+/// The notification that cancels a request of ours (2025-11-25, Utilities, Cancellation).
+pub(super) fn cancelled(id: u64) -> Vec<u8> {
+    alloc::format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"the client gave it up"}}}}"#
+    )
+    .into_bytes()
+}
+
 /// The notification that ends the handshake (2025-11-25, Lifecycle, Initialization).
 pub(super) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 

@@ -123,6 +123,28 @@ cases! {
         run.goes_on();
     }
 
+    /// There the end of a connection is no cancellation. A write that was sent goes on.
+    fn a_session_hears_of_what_is_given_up(host) needs(InProcess, Together, Cancel) {
+        let mut run = Run::open(host, Setup::tools(GET).authority(Authority::legacy(LEGACY)));
+        run.goes_on();
+        for (tool, nth) in [("put_ticket", 2), ("get_ticket", 3)] {
+            run.authority().hold_tool(tool);
+            let pending = run.start(&Message::call(tool, "{}"));
+            run.authority().wait_for("tools/call", nth);
+            run.target.cancel(pending);
+            run.target.settle();
+            run.authority().release();
+        }
+        run.authority().wait_for("notifications/cancelled", 1);
+        let call = run.authority().last("tools/call");
+        let told = run.authority().last("notifications/cancelled");
+        assert_eq!(call.name.as_deref(), Some("get_ticket"));
+        assert_eq!(told.params["requestId"], call.id);
+        assert_eq!(told.header("mcp-session-id"), call.header("mcp-session-id"));
+        run.goes_on();
+        assert_eq!(run.trips("notifications/cancelled"), 1);
+    }
+
     fn an_authority_that_drops_every_session_does_not_loop(host) {
         let mut run = Run::open(host, Setup::tools(GET).authority(Authority::legacy(LEGACY)));
         run.goes_on();

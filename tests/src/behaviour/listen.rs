@@ -226,11 +226,25 @@ cases! {
         assert_eq!(run.heard(pending, 2)[1]["method"], TOOLS_CHANGED, "it may have missed some");
         run.authority().tell(TOOLS_CHANGED, &json!({}));
         run.heard(pending, 3);
+        run.authority().wait_until(|authority| authority.sessions.as_ref().is_some_and(|sessions| sessions.alive.len() == begun));
         let log = run.authority().log();
         let deleted: Vec<_> = log.iter().filter(|seen| seen.http == "DELETE").collect();
         let first = log.iter().find(|seen| seen.http == "GET").expect("a stream");
         assert_eq!(deleted.len(), 1);
         assert_eq!(deleted[0].header("mcp-session-id"), first.header("mcp-session-id"));
+    }
+
+    fn whoever_gives_it_up_ends_the_session_of_it(host) needs(InProcess, Cancel) {
+        let mut run = Run::open(host, Setup::new().authority(Authority::legacy(LEGACY)));
+        let pending = run.listens("71", TOOLS);
+        run.target.cancel(pending);
+        run.authority().wait_until(|authority| authority.sessions.as_ref().is_some_and(|sessions| sessions.alive.len() == 1));
+        let log = run.authority().log();
+        let session = |http: &str| {
+            let seen = log.iter().find(|seen| seen.http == http).expect("it was seen");
+            seen.header("mcp-session-id")
+        };
+        assert_eq!(session("DELETE"), session("GET"));
     }
 
     fn a_session_without_a_stream_cannot_tell(host) {

@@ -232,8 +232,7 @@ fn a_write_that_the_host_never_took_has_no_effect() {
     rig.start(write());
     // The flow asks for its fetch, and the host does not come for it in time.
     while rig.executor.step(rig.now, &mut rig.link, &mut rig.desk).is_some() {}
-    rig.now = rig.now + TIMEOUT;
-    rig.executor.fire(rig.now);
+    rig.pass(rig.now + TIMEOUT);
     rig.run();
     assert_eq!(
         rig.outcomes.pop().unwrap().1.unwrap_err().error.code,
@@ -281,7 +280,7 @@ fn a_flow_that_panics_fails_alone_where_the_host_catches_it() {
     });
     rig.start(read());
     rig.pump();
-    rig.executor.fire(Millis(5));
+    rig.executor.fire(Millis(5), &mut rig.desk);
     assert!(catch_unwind(AssertUnwindSafe(|| rig.pump())).is_err());
     rig.pump();
     assert_eq!(rig.executor.timeout(Ctx::SHARED), None, "what it held is freed");

@@ -135,8 +135,7 @@ fn the_clock_of_a_trip_stands_still_while_its_agent_is_asked() {
     let task = rig.start(able(write()));
     rig.pump();
     assert!(rig.executor.timeout(leeward::Ctx::SHARED).unwrap() >= MAX_INPUT_WAIT);
-    rig.now = rig.now + TIMEOUT + TIMEOUT;
-    rig.executor.fire(rig.now);
+    rig.pass(rig.now + TIMEOUT + TIMEOUT);
     rig.pump();
     assert!(rig.outcomes.is_empty(), "no timeout meanwhile");
     rig.respond(task, |_| Body::Error(r#"{"code":-1,"message":"no"}"#.into()));

@@ -3,6 +3,7 @@
 mod calls;
 mod eras;
 mod failures;
+mod farewells;
 mod input;
 mod listen;
 
@@ -105,12 +106,18 @@ impl Rig {
         }
     }
 
+    /// It is `at`.
+    fn pass(&mut self, at: Millis) {
+        self.now = at;
+        self.desk.enter(at, Ctx::SHARED);
+        self.executor.fire(at, &mut self.desk);
+    }
+
     /// Goes on until nothing is left to wait for.
     fn run(&mut self) {
         self.pump();
         while let Some(at) = self.executor.timeout(Ctx::SHARED) {
-            self.now = at;
-            self.executor.fire(at);
+            self.pass(at);
             self.pump();
         }
         assert_eq!(self.host.open(), 0, "every fetch ended or was aborted");
