@@ -78,11 +78,11 @@ pub fn event(message: &[u8], id: Option<&str>) -> Vec<u8> {
     out
 }
 
-/// The headers that go on to the replica with a message: MCP's own, and the one that resumes a stream. Credentials above
-/// all end at the gate.
+/// The headers that go on to the replica with a message: MCP's own, the one that resumes a stream, and the one that says
+/// whether there can be one. Credentials above all end at the gate.
 #[must_use]
 pub fn message_headers(mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
-    headers.retain(|(name, _)| name.starts_with("mcp-") || name == "last-event-id");
+    headers.retain(|(name, _)| name.starts_with("mcp-") || matches!(&**name, "last-event-id" | "accept"));
     headers
 }
 

@@ -189,6 +189,17 @@ test("a client that comes back has the rest of its answer", async () => {
   assert.equal(authority.trips("steps"), 1);
 });
 
+test("a client that takes no events has its answer without them", async () => {
+  const { id } = await openSession(hosts.main);
+  const session = { "mcp-session-id": id, "mcp-protocol-version": "2025-11-25" };
+  const { ask } = sessionAs(hosts.main, { ...session, accept: "application/json" });
+  scriptSteps("plain_steps")();
+  const answer = await ask("tools/call", { name: "plain_steps", arguments: {}, _meta: PROGRESS });
+  assert.equal(answer.headers["content-type"], "application/json");
+  assert.equal(answer.json.result.isError, undefined);
+  assert.equal(answer.json.error, undefined);
+});
+
 test("nobody else comes back for it", async () => {
   scriptSteps("secret")();
   const { id, ask } = await openSession(hosts.main);
