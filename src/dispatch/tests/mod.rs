@@ -10,6 +10,7 @@ mod guards;
 mod listen;
 mod sessions;
 mod streams;
+mod subscriptions;
 mod tasks;
 
 use alloc::format;
