@@ -53,9 +53,13 @@ impl Response {
     }
 }
 
+/// How long a client is to wait before it comes back for a stream that broke.
+const RETRY: &[u8] = b"retry: 1000\n";
+
 /// A JSON-RPC message as a server-sent event of one line: in JSON a line break is only ever blank space between
 /// tokens. `id` names it for `last-event-id`; with one the message may be empty, which gives an event that a client can
-/// resume after and that says nothing (2025-11-25, Transports, Streamable HTTP). Without either there is no event.
+/// resume after and that says nothing but how long to wait before that (2025-11-25, Transports, Streamable HTTP).
+/// Without either there is no event.
 #[must_use]
 pub fn event(message: &[u8], id: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 64);
@@ -68,6 +72,8 @@ pub fn event(message: &[u8], id: Option<&str>) -> Vec<u8> {
         out.extend_from_slice(b"event: message\n");
     } else if id.is_none() {
         return out;
+    } else {
+        out.extend_from_slice(RETRY);
     }
     out.extend_from_slice(b"data: ");
     out.extend(message.iter().map(|&byte| match byte {
@@ -102,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_event_without_a_message_is_one_to_resume_after() {
-        assert_eq!(event(b"", Some("a-1")), b"id: a-1\ndata: \n\n");
+        assert_eq!(event(b"", Some("a-1")), b"id: a-1\nretry: 1000\ndata: \n\n");
         assert_eq!(event(b"", None), b"");
     }
 
@@ -115,12 +121,13 @@ mod tests {
             "x-mcp-name",
             "mcp-param-a",
             "last-event-id",
+            "accept",
         ];
         let headers = given.map(|name| (name.into(), "x".into())).into();
         let kept = message_headers(headers);
         assert_eq!(
             kept.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
-            ["mcp-name", "mcp-param-a", "last-event-id"]
+            ["mcp-name", "mcp-param-a", "last-event-id", "accept"]
         );
     }
 }
