@@ -103,7 +103,7 @@ async def misfit(agent):
     # Whoever judges them has words of its own.
     (content,) = answer["content"]
     words = ("Invalid arguments for tool get_ticket", "/id", "string")
-    return answer["isError"], [word in content["text"] for word in words]
+    return {"isError": answer["isError"], "says": [word in content["text"] for word in words]}
 
 
 REQUESTS = {
