@@ -56,14 +56,10 @@ export async function openWays() {
   const deployments = Object.fromEntries(
     Object.entries(authorities).map(([era, { url }]) => [
       era,
-      { LEEWARD_CONFIG: { authority: url, policy: POLICY }, LEEWARD_TOKENS: TOKENS },
+      { LEEWARD_CONFIG: { authority: url, policy: POLICY }, LEEWARD_TOKENS: TOKENS, sessions: true },
     ]),
   );
-  const withSessions = Object.entries(deployments).map(([era, bindings]) => [era, { ...bindings, sessions: true }]);
-  const hosts = {
-    worker: await startWorkers(deployments),
-    fetch: await startHandlers(Object.fromEntries(withSessions)),
-  };
+  const hosts = { worker: await startWorkers(deployments), fetch: await startHandlers(deployments) };
   const ways = Object.entries(authorities).flatMap(([authority, { url }]) => {
     const control = new URL("/", url).href;
     const through = Object.entries(hosts).map(([side, { [authority]: at }]) => ({
