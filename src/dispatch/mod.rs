@@ -113,7 +113,8 @@ impl Core {
         self.sessions.seed(&self.random);
     }
 
-    /// A pseudo-random number: for jitter and correlation ids, not for secrets.
+    /// A pseudo-random number that tells nothing of the next: a keyed hash of a counter, under the host's entropy. Two
+    /// make a `requestState`, which counts for one principal only; no key is made of any.
     fn draw(&mut self) -> u64 {
         self.drawn = self.drawn.wrapping_add(1);
         self.random.of(&self.drawn.to_le_bytes())
