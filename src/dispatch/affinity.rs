@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use super::Core;
 use super::agent::{Caller, Request, Served, Verb};
 use super::request::speaks_legacy;
-use super::settle::SETTLE;
 use crate::border::Millis;
 use crate::error::{Code, Error};
 use crate::json::{Members, elements};
@@ -154,13 +153,11 @@ impl Core {
 
     /// A write of a caller's is over; `unknown`: or may be yet to take effect.
     fn wrote(&mut self, caller: &Caller, unknown: bool) {
-        let seq = self.seq.advance();
-        let until = self.mono + SETTLE;
-        let partition = self.partitions.enter(caller);
-        partition.floor = seq;
         if unknown {
-            partition.unsettled_until = until;
+            return self.unsettle(self.mono, caller);
         }
+        let seq = self.seq.advance();
+        self.partitions.enter(caller).floor = seq;
     }
 }
 

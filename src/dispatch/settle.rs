@@ -26,7 +26,7 @@ use crate::provenance::{Provenance, State};
 use crate::session::Sessions;
 
 /// How long after a write of unknown outcome nothing that it may have touched is stored.
-pub(super) const SETTLE: Millis = Millis(60_000);
+const SETTLE: Millis = Millis(60_000);
 
 impl Core {
     /// Takes the outcome of a trip and answers everybody who waits for it. Unknown flights are ignored.
