@@ -4,6 +4,7 @@
 // https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
 
 import assert from "node:assert/strict";
+import { ASKED } from "./support/asked.mjs";
 import { forEveryClient, useWays } from "./support/cases.mjs";
 import { hearsOfTools } from "./support/lists.mjs";
 import { stats } from "./support/paths.mjs";
@@ -50,16 +51,6 @@ forEveryClient("a session has its own level of logging", logs, async ({ client, 
   );
   assert.equal(quiet.waiting("notifications/message"), 0);
 });
-
-const ASKED = {
-  test_sampling: [{ prompt: "hi" }, "sampling/createMessage", "LLM response: sampled: hi"],
-  test_elicitation: [
-    { message: "who?" },
-    "elicitation/create",
-    'User response: action=accept, content={"username":"my username","email":"my email"}',
-  ],
-  test_input_required_result_list_roots: [{}, "roots/list", '[{"uri":"file:///home/test","name":"home"}]'],
-};
 
 for (const [name, [args, method, text]] of Object.entries(ASKED)) {
   forEveryClient(`${name} asks the client`, asks, async ({ client }) => {

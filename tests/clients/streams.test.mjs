@@ -1,6 +1,7 @@
 // Real clients: what comes before an answer, what comes without being asked for, and what a server asks in between.
 
 import assert from "node:assert/strict";
+import { ASKED } from "./support/asked.mjs";
 import { forEveryClient, useWays } from "./support/cases.mjs";
 import { hearsOfTools } from "./support/lists.mjs";
 import { stats } from "./support/paths.mjs";
@@ -57,16 +58,6 @@ forEveryClient("a subscription hears of a list, and the next list is new", liste
 });
 
 const asking = { need: "input required", era: "modern" };
-const ASKED = {
-  test_sampling: [{ prompt: "hi" }, "sampling/createMessage", "LLM response: sampled: hi"],
-  test_elicitation: [
-    { message: "who?" },
-    "elicitation/create",
-    'User response: action=accept, content={"username":"my username","email":"my email"}',
-  ],
-  test_input_required_result_list_roots: [{}, "roots/list", '[{"uri":"file:///home/test","name":"home"}]'],
-};
-
 for (const [name, [args, method, text]] of Object.entries(ASKED)) {
   const run = async ({ client }) => {
     assert.equal((await client.call(name, args)).content[0].text, text);
