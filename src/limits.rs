@@ -117,6 +117,10 @@ pub const MAX_CONFIG_BYTES: usize = 1 << 20;
 pub const MAX_PRINCIPAL_BYTES: usize = 1 << 10;
 /// Longest static bearer token of an authority, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 << 10;
+/// Longest `WWW-Authenticate` that is read, in bytes.
+pub const MAX_CHALLENGE_BYTES: usize = 4 << 10;
+/// Largest record of a vault, in bytes.
+pub const MAX_RECORD_BYTES: usize = 64 << 10;
 /// Shortest bearer token of a caller, in bytes: shorter ones can be guessed.
 pub const MIN_CALLER_TOKEN_BYTES: usize = 16;
 /// Longest bearer token of a caller, in bytes.

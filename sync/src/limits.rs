@@ -42,3 +42,5 @@ pub(crate) const RECONNECT_MOST: Millis = Millis(60_000);
 pub(crate) const STEADY: Millis = Millis(10_000);
 /// Most answers with too little entropy after which it is asked for again at once; then once per request.
 pub(crate) const MAX_ENTROPY_ATTEMPTS: u32 = 3;
+/// Most records that a replica remembers itself where the host has no vault.
+pub(crate) const MAX_RECORDS: usize = 256;

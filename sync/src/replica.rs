@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use leeward::border::{Event, FlightId, LocalCall};
+use leeward::border::{Errand, ErrandId, Event, FlightId, LocalCall};
 use leeward::dispatch::{Due, Forward, InputResponses, Passed, Sink, Stats, Trip, Verdict};
 use leeward::mcp::subscription::Change;
 use leeward::table::Table;
@@ -45,6 +45,13 @@ pub struct Host {
     pub store: bool,
     /// The host judges arguments of tools: it answers [`Served::Check`] by [`Replica::serve_judged`].
     pub judges: bool,
+    /// The host has a vault: it does [`Output::Load`] and [`Output::Keep`]. Otherwise the replica remembers grants itself,
+    /// as long as it lives.
+    pub vault: bool,
+    /// The host brings users to authorization pages: it does [`Output::Redirect`] and [`Output::Authorize`].
+    pub authorizes: bool,
+    /// The host signs: it does [`Output::Sign`].
+    pub signs: bool,
 }
 
 /// A replica of one authority, with local tools beside it. `Send`, not shared.
@@ -138,7 +145,7 @@ impl Replica {
         Self {
             clock: Clock::default(),
             desk: Desk::new(lease),
-            executor: Executor::default(),
+            executor: Executor::new(host),
             link: Link::new(max_partitions),
             seed: Seed::new(),
             upstream: Arc::new(upstream),
@@ -225,6 +232,8 @@ impl Replica {
                 if let Some(seed) = self.seed.answer(op, &bytes) {
                     self.core.seed(seed);
                     Arc::make_mut(&mut self.upstream).seed = words(&seed);
+                } else {
+                    self.executor.answer(Input::Entropy { op, bytes }, &mut self.desk);
                 }
             }
             Input::Tick => {}
@@ -232,6 +241,19 @@ impl Replica {
         }
         self.expire(now);
         self.run(now);
+    }
+
+    /// Asks something of the replica itself, for no agent; drive `ctx` until [`Output::Errand`] comes.
+    pub fn errand(&mut self, now: Now, ctx: Ctx, _errand: Errand) -> ErrandId {
+        self.enter(now, ctx);
+        let id = ErrandId(self.executor.next_op().0);
+        let result = Err(Error::new(
+            leeward::Code::AuthorityAuthRequired,
+            "the configuration has no authority.oauth",
+        ));
+        self.desk.push(ctx, Output::Errand { id, result });
+        self.run(now);
+        id
     }
 
     /// What to do next under `ctx`; `None` when there is nothing until the next input.
@@ -357,6 +379,7 @@ impl Replica {
         // The core, too, sees every reading: a step back between two messages must not pass it by.
         self.core.tick(now.mono);
         let at = self.clock.advance(now.mono);
+        self.executor.advance(now.unix);
         self.desk.enter(at, ctx);
     }
 

@@ -227,6 +227,7 @@ fn spurious_answers_change_nothing() {
                     result: Ok(Some(Credential {
                         token: "t".into(),
                         identity: None,
+                        expires_in: None,
                     })),
                 },
                 Input::Entropy {

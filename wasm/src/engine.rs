@@ -74,6 +74,9 @@ impl Engine {
             sessions,
             store: false,
             judges,
+            vault: false,
+            authorizes: false,
+            signs: false,
         };
         Ok(Self {
             replica: Replica::new(config, host),
@@ -285,6 +288,7 @@ impl Engine {
         let credential = Credential {
             token: text(token),
             identity: identified.then(|| text(cut(rest, identity).0)),
+            expires_in: None,
         };
         let op = OpId(whole(op));
         self.handle(

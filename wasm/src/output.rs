@@ -104,7 +104,7 @@ pub(crate) fn take(output: Output, out: &mut Vec<u8>) -> Option<(u32, Facts)> {
                 }
             }
         }
-        Output::Credential { op, principal } => {
+        Output::Credential { op, principal, .. } => {
             facts.op = op.0;
             facts.last = principal.is_some();
             *out = principal.unwrap_or_default().into_bytes();

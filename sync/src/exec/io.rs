@@ -8,16 +8,17 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::{Context, Poll};
 
 use futures::channel::oneshot;
-use leeward::border::{Credential, Event, FlightId, HttpRequest, LocalCall};
+use leeward::border::{Callback, Credential, Event, FlightId, HttpRequest, LocalCall, Refused};
 use leeward::dispatch::InputResponses;
 use leeward::mcp::input::InputRequest;
-use leeward::{Failure, Millis, OpId};
+use leeward::{Failure, Millis, Now, OpId};
 
 use crate::limits::IDS_PER_TRIP;
 use crate::link::{Claimed, Key, Known};
@@ -30,6 +31,7 @@ pub(super) struct Ask {
     pub(super) next: oneshot::Receiver<Ask>,
 }
 
+#[allow(dead_code, reason = "the flows that obtain grants ask some of these")]
 pub(super) enum Question {
     Fetch {
         request: HttpRequest,
@@ -48,7 +50,24 @@ pub(super) enum Question {
     },
     Credential {
         principal: Option<String>,
+        refused: Option<Refused>,
     },
+    Load(String),
+    Keep(String, Option<Vec<u8>>),
+    Sign {
+        key: String,
+        algorithm: String,
+        payload: Vec<u8>,
+    },
+    Entropy(usize),
+    Redirect {
+        principal: Option<String>,
+    },
+    Authorize {
+        principal: Option<String>,
+        url: String,
+    },
+    Now,
     Timer {
         after: Millis,
     },
@@ -65,7 +84,6 @@ pub(super) enum Question {
 
 /// An answer to a flow. `Done` answers what has nothing to tell; `Closed` comes when the executor gave up the
 /// question.
-#[derive(Debug)]
 pub(crate) enum Got {
     Head {
         status: u16,
@@ -77,11 +95,34 @@ pub(crate) enum Got {
     Failed(Failure),
     Local(Result<Vec<u8>, String>),
     Credential(Result<Option<Credential>, String>),
+    Bytes(Result<Option<Vec<u8>>, String>),
+    Redirect(Result<String, String>),
+    #[allow(dead_code, reason = "the flows that obtain grants ask this")]
+    Callback(Result<Callback, String>),
+    #[allow(dead_code, reason = "the flows that obtain grants ask this")]
+    Now(Now),
     Claim(Claimed),
     Inputs(InputResponses),
     Learnt(u64),
     Done,
     Closed,
+}
+
+impl Got {
+    /// The host was not even asked.
+    pub(super) fn unable(message: &str) -> Self {
+        Self::Failed(Failure {
+            before_send: true,
+            message: message.into(),
+        })
+    }
+}
+
+impl fmt::Debug for Got {
+    /// Not what it is: bodies and records hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Got")
+    }
 }
 
 /// Set once the host has taken a request that may have an effect; shared by a flow and whoever has to say what
@@ -213,17 +254,99 @@ impl Io {
         }
     }
 
-    /// The host's credential for a principal.
+    /// The host's credential for a principal; how the last one was refused, if it was.
     pub(crate) async fn credential(
         &mut self,
         principal: Option<String>,
+        refused: Option<Refused>,
     ) -> Result<Option<Credential>, String> {
-        match self.ask(Question::Credential { principal }).await {
+        match self.ask(Question::Credential { principal, refused }).await {
             Got::Credential(result) => result,
             got => Err(failure(got).message),
         }
     }
+}
 
+#[allow(dead_code, reason = "the flows that obtain grants ask these")]
+impl Io {
+    /// Reads a record of the vault. Where the host has none, the replica remembers
+    /// [`crate::limits::MAX_RECORDS`] of them itself.
+    pub(crate) async fn load(&mut self, key: String) -> Result<Option<Vec<u8>>, String> {
+        match self.ask(Question::Load(key)).await {
+            Got::Bytes(result) => result,
+            got => Err(failure(got).message),
+        }
+    }
+
+    /// Puts a record into the vault, or forgets it. Nobody says whether it got there; a later [`Io::load`] of the same
+    /// replica comes after it.
+    pub(crate) fn keep(&mut self, key: String, record: Option<Vec<u8>>) {
+        drop(self.ask(Question::Keep(key, record)));
+    }
+
+    /// A bare signature by a key of the host.
+    pub(crate) async fn sign(
+        &mut self,
+        key: String,
+        algorithm: String,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, String> {
+        let question = Question::Sign {
+            key,
+            algorithm,
+            payload,
+        };
+        self.bytes(question).await
+    }
+
+    /// `count` random bytes, 1 to 64.
+    pub(crate) async fn entropy(&mut self, count: usize) -> Result<Vec<u8>, String> {
+        let mut bytes = self.bytes(Question::Entropy(count)).await?;
+        if bytes.len() < count {
+            return Err("the host has too little entropy".into());
+        }
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    async fn bytes(&mut self, question: Question) -> Result<Vec<u8>, String> {
+        match self.ask(question).await {
+            Got::Bytes(Ok(Some(bytes))) => Ok(bytes),
+            Got::Bytes(Err(message)) => Err(message),
+            got => Err(failure(got).message),
+        }
+    }
+
+    /// The redirect URI at which the host waits for a principal's authorization.
+    pub(crate) async fn redirect(&mut self, principal: Option<String>) -> Result<String, String> {
+        match self.ask(Question::Redirect { principal }).await {
+            Got::Redirect(result) => result,
+            got => Err(failure(got).message),
+        }
+    }
+
+    /// Has the host bring the user to an authorization page.
+    pub(crate) async fn authorize(
+        &mut self,
+        principal: Option<String>,
+        url: String,
+    ) -> Result<Callback, String> {
+        match self.ask(Question::Authorize { principal, url }).await {
+            Got::Callback(result) => result,
+            got => Err(failure(got).message),
+        }
+    }
+
+    /// Both clocks: `mono` is the one that [`Io::timer`] runs on.
+    pub(crate) async fn now(&mut self) -> Now {
+        match self.ask(Question::Now).await {
+            Got::Now(now) => now,
+            _ => Now::default(),
+        }
+    }
+}
+
+impl Io {
     /// Is ready once `after` has passed; to be raced.
     pub(crate) fn timer(&mut self, after: Millis) -> Pending {
         self.ask(Question::Timer { after })

@@ -12,6 +12,9 @@
 mod bell;
 mod io;
 mod ops;
+#[cfg(test)]
+mod tests;
+mod vault;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -27,14 +30,16 @@ use leeward::border::FlightId;
 use leeward::dispatch::{Answer, InputResponses, TripError};
 use leeward::limits::MAX_INPUT_WAIT;
 use leeward::mcp::input::InputRequest;
-use leeward::{Ctx, Input, Millis, OpId, Output};
+use leeward::{Ctx, Input, Millis, Now, OpId, Output};
 
 use self::bell::Ready;
 use self::io::{Ask, Question};
 pub(crate) use self::io::{Body, Got, Io, Pending, Response, Sent};
-use self::ops::{Op, Ops, State};
+use self::ops::{Op, Ops, Plain, State};
+use self::vault::Vault;
 use crate::desk::Desk;
 use crate::link::{Key, Link};
+use crate::replica::Host;
 use crate::trouble::Trouble;
 
 /// How a trip ends.
@@ -82,6 +87,10 @@ struct Task {
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Executor {
+    host: Host,
+    vault: Vault,
+    /// The host's wall clock when the call in progress began.
+    unix: Millis,
     slots: Vec<Slot>,
     free: Vec<usize>,
     ready: Ready,
@@ -93,6 +102,18 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
+    pub(crate) fn new(host: Host) -> Self {
+        Self {
+            host,
+            ..Self::default()
+        }
+    }
+
+    /// A call of the host begins, at this time of its wall clock.
+    pub(crate) const fn advance(&mut self, unix: Millis) {
+        self.unix = unix;
+    }
+
     /// Starts a flow, whose I/O is `ctx`'s. It is first polled by the next [`Executor::step`].
     pub(crate) fn start(&mut self, flight: FlightId, ctx: Ctx, flow: impl FnOnce(Io) -> Flow) -> TaskId {
         self.started = self.started.saturating_add(1);
@@ -211,6 +232,11 @@ impl Executor {
                 Question::Fetch { .. }
                 | Question::Local { .. }
                 | Question::Credential { .. }
+                | Question::Load(_)
+                | Question::Sign { .. }
+                | Question::Entropy(_)
+                | Question::Redirect { .. }
+                | Question::Authorize { .. }
                 | Question::Timer { .. }
                     if answer.is_canceled() =>
                 {
@@ -238,9 +264,72 @@ impl Executor {
                     let state = State::Local { answer, sent };
                     put(ops, desk, ctx, state, |op| Output::CallLocal { op, call })
                 }
-                Question::Credential { principal } => {
-                    let state = State::Credential { answer };
-                    put(ops, desk, ctx, state, |op| Output::Credential { op, principal })
+                Question::Credential { principal, refused } => {
+                    let state = plain(answer, Plain::Credential);
+                    put(ops, desk, ctx, state, |op| Output::Credential {
+                        op,
+                        principal,
+                        refused,
+                    })
+                }
+                Question::Load(key) if !self.host.vault => {
+                    let _ = answer.send(Got::Bytes(Ok(self.vault.load(&key))));
+                    continue;
+                }
+                Question::Load(key) => {
+                    let state = plain(answer, Plain::Load);
+                    put(ops, desk, ctx, state, |op| Output::Load { op, key })
+                }
+                Question::Keep(key, record) => {
+                    if self.host.vault {
+                        desk.push(ctx, Output::Keep { key, record });
+                    } else {
+                        self.vault.keep(key, record);
+                    }
+                    continue;
+                }
+                Question::Sign { .. } if !self.host.signs => {
+                    let _ = answer.send(Got::unable("this host signs nothing"));
+                    continue;
+                }
+                Question::Sign {
+                    key,
+                    algorithm,
+                    payload,
+                } => {
+                    let state = plain(answer, Plain::Sign);
+                    put(ops, desk, ctx, state, |op| Output::Sign {
+                        op,
+                        key,
+                        algorithm,
+                        payload,
+                    })
+                }
+                Question::Entropy(bytes) => {
+                    let state = plain(answer, Plain::Entropy);
+                    put(ops, desk, ctx, state, |op| Output::Entropy { op, bytes })
+                }
+                Question::Redirect { .. } | Question::Authorize { .. } if !self.host.authorizes => {
+                    let message = "this host brings no users to authorization pages";
+                    let _ = answer.send(Got::unable(message));
+                    continue;
+                }
+                Question::Redirect { principal } => {
+                    let state = plain(answer, Plain::Redirect);
+                    put(ops, desk, ctx, state, |op| Output::Redirect { op, principal })
+                }
+                Question::Authorize { principal, url } => {
+                    let state = plain(answer, Plain::Authorize);
+                    put(ops, desk, ctx, state, |op| Output::Authorize {
+                        op,
+                        principal,
+                        url,
+                    })
+                }
+                Question::Now => {
+                    let unix = self.unix;
+                    let _ = answer.send(Got::Now(Now { mono: now, unix }));
+                    continue;
                 }
                 Question::Timer { after } => {
                     let id = ops.next_id();
@@ -321,7 +410,12 @@ impl Executor {
             Output::Fetch { op, .. }
             | Output::Read { op, .. }
             | Output::CallLocal { op, .. }
-            | Output::Credential { op, .. } => self.ops.taken(*op),
+            | Output::Credential { op, .. }
+            | Output::Entropy { op, .. }
+            | Output::Load { op, .. }
+            | Output::Sign { op, .. }
+            | Output::Redirect { op, .. }
+            | Output::Authorize { op, .. } => self.ops.taken(*op),
             _ => {}
         }
     }
@@ -348,6 +442,10 @@ impl Executor {
     pub(crate) fn timeout(&self, ctx: Ctx) -> Option<Millis> {
         self.ops.timeout(ctx)
     }
+}
+
+const fn plain(answer: oneshot::Sender<Got>, kind: Plain) -> State {
+    State::Plain { answer, kind }
 }
 
 /// Queues an output and what its answer is for. Without a context to do it, the question is closed at once.

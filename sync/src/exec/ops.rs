@@ -46,15 +46,15 @@ pub(super) enum State {
         due: Sent,
     },
     /// Such a request, made: nobody's any more, and given up at that time.
-    Parting {
-        at: Millis,
-    },
+    Parting { at: Millis },
     Local {
         answer: oneshot::Sender<Got>,
         sent: Sent,
     },
-    Credential {
+    /// Anything that is answered once, as a whole.
+    Plain {
         answer: oneshot::Sender<Got>,
+        kind: Plain,
     },
     Timer {
         answer: oneshot::Sender<Got>,
@@ -68,6 +68,17 @@ pub(super) enum State {
         at: Millis,
         held: Vec<OpId>,
     },
+}
+
+/// What is asked, so that no other answer is taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plain {
+    Credential,
+    Entropy,
+    Load,
+    Sign,
+    Redirect,
+    Authorize,
 }
 
 impl State {
@@ -90,7 +101,7 @@ impl Op {
             | State::Read { answer, .. }
             | State::Farewell { answer, .. }
             | State::Local { answer, .. }
-            | State::Credential { answer }
+            | State::Plain { answer, .. }
             | State::Timer { answer, .. }
             | State::Input { answer, .. } => answer.is_canceled(),
         }
@@ -247,7 +258,11 @@ impl Ops {
                 State::Fetch { .. }
                 | State::Local { .. }
                 | State::Open { failed: None, .. }
-                | State::Parting { .. },
+                | State::Parting { .. }
+                | State::Plain {
+                    kind: Plain::Sign | Plain::Redirect | Plain::Authorize,
+                    ..
+                },
             ) => {
                 desk.push(ctx, Output::Abort { fetch: id });
             }
@@ -356,17 +371,23 @@ impl Ops {
                     let _ = answer.send(Got::Local(result));
                 }
             }
-            Input::Credential { op, result } => {
-                if self.is_asked(op, |state| matches!(state, State::Credential { .. }))
-                    && let Some(Op {
-                        state: State::Credential { answer },
-                        ..
-                    }) = self.remove(op)
-                {
-                    let _ = answer.send(Got::Credential(result));
-                }
-            }
+            Input::Credential { op, result } => self.plain(op, Plain::Credential, Got::Credential(result)),
+            Input::Entropy { op, bytes } => self.plain(op, Plain::Entropy, Got::Bytes(Ok(Some(bytes)))),
+            Input::Loaded { op, result } => self.plain(op, Plain::Load, Got::Bytes(result)),
+            Input::Signed { op, result } => self.plain(op, Plain::Sign, Got::Bytes(result.map(Some))),
+            Input::Redirect { op, result } => self.plain(op, Plain::Redirect, Got::Redirect(result)),
+            Input::Authorized { op, result } => self.plain(op, Plain::Authorize, Got::Callback(result)),
             _ => {}
+        }
+    }
+
+    fn plain(&mut self, id: OpId, asked: Plain, got: Got) {
+        if self.is_asked(
+            id,
+            |state| matches!(state, State::Plain { kind, .. } if *kind == asked),
+        ) && let Some(State::Plain { answer, .. }) = self.remove(id).map(|op| op.state)
+        {
+            let _ = answer.send(got);
         }
     }
 

@@ -126,7 +126,7 @@ async fn grant(io: &mut Io, upstream: &Upstream, forward: &Forward) -> Result<Gr
         });
     }
     let Some(credential) = io
-        .credential(forward.principal.clone())
+        .credential(forward.principal.clone(), None)
         .await
         .map_err(Trouble::credential)?
     else {

@@ -144,6 +144,9 @@ impl Pair {
             sessions: kind == Kind::Sessions,
             store: kind == Kind::Sessions,
             judges: false,
+            vault: false,
+            authorizes: false,
+            signs: false,
         };
         let world = World::new(Handle::new(setup.authority.unwrap_or_default()));
         let mut pair = Self {

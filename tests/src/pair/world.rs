@@ -125,11 +125,12 @@ impl World {
                 let result = self.call(call);
                 self.inputs.push_back((ctx, Input::Local { op, result }));
             }
-            Output::Credential { op, principal } => {
+            Output::Credential { op, principal, .. } => {
                 let given = principal.and_then(|principal| self.credentials.get(&principal).cloned());
                 let credential = |given: Given| Credential {
                     token: given.token.into(),
                     identity: given.identity.map(str::to_owned),
+                    expires_in: None,
                 };
                 let result = match given.unwrap_or(Ok(None)) {
                     Ok(given) => Ok(given.map(credential)),

@@ -138,6 +138,7 @@ fn takes_the_hosts_credential_and_names_it_without_telling_it() {
         let credential = Credential {
             token: token.into(),
             identity: identity.map(Into::into),
+            expires_in: None,
         };
         let mut rig = Rig::new(modern(|seen| seen.result(json!({}))));
         rig.upstream.hook = true;

@@ -140,6 +140,7 @@ fn another_credential_gets_another_session() {
         rig.host.credential = Ok(Some(Credential {
             token: "t".into(),
             identity: Some(identity.into()),
+            expires_in: None,
         }));
         assert_eq!(result_of(rig.call(read()))["session"], session);
     }

@@ -10,6 +10,9 @@ const SESSIONS: Host = Host {
     sessions: true,
     store: false,
     judges: false,
+    vault: false,
+    authorizes: false,
+    signs: false,
 };
 
 impl World {

@@ -38,6 +38,7 @@ fn an_outage_does_not_excuse_another_credentials_answer() {
     world.host.credential = Ok(Some(Credential {
         token: "a".into(),
         identity: Some("grant-a".into()),
+        expires_in: None,
     }));
     world.wait(0, &call(1, "get_x"));
     world.pump();
@@ -45,6 +46,7 @@ fn an_outage_does_not_excuse_another_credentials_answer() {
     world.host.credential = Ok(Some(Credential {
         token: "b".into(),
         identity: Some("grant-b".into()),
+        expires_in: None,
     }));
     world.wait(0, &call(2, "get_x"));
     world.run();

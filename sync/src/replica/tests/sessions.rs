@@ -16,6 +16,9 @@ fn keeping(authority: impl FnMut(&Seen) -> Say + Send + 'static) -> World {
         sessions: true,
         store: true,
         judges: false,
+        vault: false,
+        authorizes: false,
+        signs: false,
     };
     world.replica = Replica::new(Config::parse(CONFIG).unwrap(), host);
     world.seeded()

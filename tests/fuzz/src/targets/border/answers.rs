@@ -47,6 +47,7 @@ impl Model {
                 result: Ok(principal.map(|token| Credential {
                     token,
                     identity: None,
+                    expires_in: None,
                 })),
             },
             Question::Entropy => Input::Entropy {
@@ -175,6 +176,7 @@ impl Model {
                 let credential = Credential {
                     token: "eve".into(),
                     identity: None,
+                    expires_in: None,
                 };
                 Input::Credential {
                     op,

@@ -98,6 +98,9 @@ impl Model {
             sessions,
             store: false,
             judges: false,
+            vault: false,
+            authorizes: false,
+            signs: false,
         };
         Self {
             replica: Replica::new(config, host),
@@ -335,7 +338,7 @@ impl Model {
                         .retain(|_, (_, question)| *question != Question::Read(fetch));
                 }
                 Output::CallLocal { op, .. } => self.question(ctx, op, Question::Local),
-                Output::Credential { op, principal } => {
+                Output::Credential { op, principal, .. } => {
                     self.question(ctx, op, Question::Credential(principal))
                 }
                 Output::Entropy { op, .. } => self.question(ctx, op, Question::Entropy),

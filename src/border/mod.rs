@@ -3,6 +3,12 @@
 //! A host moves [`Output`]s to the world and brings [`Input`]s back. Each [`Output`] that asks something carries
 //! an [`OpId`] and has exactly one answer; `Abort`, `Event` and `Reply` have none. Handlers accept late,
 //! repeated and spurious answers: an answer nobody waits for is dropped.
+//!
+//! [`authorization`](self::Credential) has what crosses for the sake of credentials, `debug` how outputs and inputs look
+//! in logs.
+
+mod authorization;
+mod debug;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,6 +16,7 @@ use alloc::vec::Vec;
 use crate::error::Error;
 use crate::provenance::Provenance;
 
+pub use self::authorization::{Callback, Credential, Errand, ErrandId, Refused};
 pub use crate::clock::{Millis, Now};
 
 /// Who may do the I/O of an output: one request on hosts that bind I/O to the request which began it (CDN
@@ -74,8 +81,8 @@ pub enum LocalCall {
     },
 }
 
-/// What the host is to do.
-#[derive(Clone, Debug)]
+/// What the host is to do. `Debug` shows neither records nor links.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Output {
     /// Send an HTTP request. Answer: [`Input::Head`] once the response's head is there, or [`Input::Failed`].
@@ -93,10 +100,10 @@ pub enum Output {
         /// The fetch whose body is read.
         fetch: OpId,
     },
-    /// Stop a fetch, or a call of a local tool or resource, and free what it holds. No answer; answers still
-    /// under way are dropped here.
+    /// Stop a fetch, a call of a local tool or resource, or one of [`Output::Sign`], [`Output::Redirect`] and
+    /// [`Output::Authorize`], and free what it holds. No answer; answers still under way are dropped here.
     Abort {
-        /// The [`Output::Fetch`] or [`Output::CallLocal`] to stop.
+        /// What to stop.
         fetch: OpId,
     },
     /// Call a tool or resource that the host registered. Answer: [`Input::Local`].
@@ -113,9 +120,12 @@ pub enum Output {
         op: OpId,
         /// The principal's identity; `None` for an anonymous caller.
         principal: Option<String>,
+        /// How the authority refused the credential given before, so that the hook can renew it. A token other than
+        /// the refused one is tried once more.
+        refused: Option<Refused>,
     },
     /// Draw `bytes` bytes of cryptographic randomness. Answer: [`Input::Entropy`]. The first output of a new
-    /// replica; until it is answered nothing is cached.
+    /// replica, and until that is answered nothing is cached; later ones are for authorizations.
     Entropy {
         /// Names this question.
         op: OpId,
@@ -134,10 +144,61 @@ pub enum Output {
         /// Opaque; at most 100 KB. `None`: forget what is under this key.
         record: Option<Vec<u8>>,
     },
+    /// Read a record of the vault. Answer: [`Input::Loaded`]. As the following one, only of hosts that said that they
+    /// have a vault: a store that outlives the replica and that nobody else reads, since its records hold credentials.
+    Load {
+        /// Names this question.
+        op: OpId,
+        /// Visible ASCII, at most 128 bytes. Names no principal in clear.
+        key: String,
+    },
+    /// Put a record into the vault, in place of the one before. No answer.
+    Keep {
+        /// As [`Output::Load`]'s.
+        key: String,
+        /// Opaque, secret; at most [`crate::limits::MAX_RECORD_BYTES`]. `None`: forget what is under this key.
+        record: Option<Vec<u8>>,
+    },
+    /// Sign with a private key that the host holds. Answer: [`Input::Signed`]. Asked only of hosts that said they sign.
+    Sign {
+        /// Names this question.
+        op: OpId,
+        /// The key's name in the configuration.
+        key: String,
+        /// JWS algorithm (RFC 7518 §3.1, RFC 8037 §3.1): `ES256`, `RS256`, `EdDSA`.
+        algorithm: String,
+        /// The JWS signing input (RFC 7515 §5.1).
+        payload: Vec<u8>,
+    },
+    /// Get ready for the redirect of an authorization. Answer: [`Input::Redirect`]. As the following one, only of hosts
+    /// that said they bring users to authorization pages.
+    Redirect {
+        /// Names this question.
+        op: OpId,
+        /// Whose authorization; `None` for an anonymous caller.
+        principal: Option<String>,
+    },
+    /// Bring the user to an authorization page. Answer: [`Input::Authorized`].
+    Authorize {
+        /// Names this question.
+        op: OpId,
+        /// Whose authorization; `None` for an anonymous caller.
+        principal: Option<String>,
+        /// Absolute `https` URL, or `http` to a loopback host.
+        url: String,
+    },
+    /// What came of an errand. No answer.
+    Errand {
+        /// Which.
+        id: ErrandId,
+        /// [`Errand::Credential`] and [`Errand::Callback`]: the credential, `None` if the authority wants none.
+        /// [`Errand::SignOut`]: `None`.
+        result: Result<Option<Credential>, Error>,
+    },
 }
 
-/// What happened.
-#[derive(Clone, Debug)]
+/// What happened. `Debug` shows neither bodies nor records.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Input {
     /// The head of a response.
@@ -186,8 +247,36 @@ pub enum Input {
     Entropy {
         /// The [`Output::Entropy`].
         op: OpId,
-        /// As many bytes as asked for; fewer are an error of the host, and asked for again.
+        /// As many bytes as asked for; fewer are an error of the host. The seed is then asked for again.
         bytes: Vec<u8>,
+    },
+    /// A record of the vault; `Ok(None)`: there is none.
+    Loaded {
+        /// The [`Output::Load`].
+        op: OpId,
+        /// As it was kept, or why it could not be read.
+        result: Result<Option<Vec<u8>>, String>,
+    },
+    /// A signature.
+    Signed {
+        /// The [`Output::Sign`].
+        op: OpId,
+        /// The bare signature (RFC 7515 §5.1), for ECDSA `r || s` (RFC 7518 §3.4), or why there is none.
+        result: Result<Vec<u8>, String>,
+    },
+    /// Where an authorization is to redirect to.
+    Redirect {
+        /// The [`Output::Redirect`].
+        op: OpId,
+        /// The redirect URI, or why there is none.
+        result: Result<String, String>,
+    },
+    /// What came of an authorization page.
+    Authorized {
+        /// The [`Output::Authorize`].
+        op: OpId,
+        /// The redirect, or why none came.
+        result: Result<Callback, String>,
     },
     /// The agent gave up on a request, or its HTTP client went away, which is no difference but in a session: there the
     /// request goes on, for its agent to come back for the answer (2025-11-25, Transports, Sending Messages to the
@@ -217,24 +306,6 @@ pub struct Failure {
     pub before_send: bool,
     /// For logs; never shown to an agent.
     pub message: String,
-}
-
-/// A bearer credential for an authority. `Debug` hides the token.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credential {
-    /// The bearer token, without the scheme.
-    pub token: String,
-    /// Names the grant behind the token, so that a refreshed token keeps its cache entries. `None`: the token
-    /// itself is the identity, and every new token starts an empty partition.
-    pub identity: Option<String>,
-}
-
-impl core::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Credential")
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A message for the agent that holds `ticket`.
