@@ -92,9 +92,12 @@ pub struct Limits {
     pub max_waiters: usize,
     /// Most partitions (principals) remembered at once; the least recently used is forgotten. Default 1024.
     pub max_partitions: usize,
-    /// Hard end of one trip to the authority, in milliseconds; of a subscription, only until it is acknowledged.
-    /// Default 60,000.
+    /// How long one trip to the authority waits for its answer, in milliseconds, or for progress toward it, which begins
+    /// it anew; of a subscription, only until it is acknowledged. Default 60,000.
     pub request_timeout_ms: u64,
+    /// Hard end of one trip, in milliseconds, whatever progress it makes; the time that its agent is asked something
+    /// does not count. Default 600,000.
+    pub max_request_ms: u64,
 }
 
 impl Default for Limits {
@@ -107,6 +110,7 @@ impl Default for Limits {
             max_waiters: 1024,
             max_partitions: 1024,
             request_timeout_ms: 60_000,
+            max_request_ms: 600_000,
         }
     }
 }

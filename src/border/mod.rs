@@ -371,6 +371,10 @@ pub enum Event {
         /// As negotiated.
         version: String,
     },
+    /// The authority failed so often in a row that it is not asked for a while.
+    AuthorityDown,
+    /// It answers again.
+    AuthorityUp,
     /// A trip failed.
     TripFailed {
         /// The MCP method.

@@ -18,7 +18,7 @@ struct Setting {
 }
 
 /// Every limit with its range.
-const SETTINGS: [Setting; 7] = [
+const SETTINGS: [Setting; 8] = [
     // Bytes; 0 stores nothing. A wasm instance has 4 GiB at most.
     Setting {
         name: "maxCacheBytes",
@@ -64,6 +64,13 @@ const SETTINGS: [Setting; 7] = [
         min: 1,
         max: 60 * 60 * 1000,
         set: |limits, n| limits.request_timeout_ms = n,
+    },
+    // Milliseconds; a day at most.
+    Setting {
+        name: "maxRequestMs",
+        min: 1,
+        max: 24 * 60 * 60 * 1000,
+        set: |limits, n| limits.max_request_ms = n,
     },
 ];
 
@@ -111,7 +118,7 @@ mod tests {
     fn sets_each_limit_and_nothing_else() {
         assert_eq!(read("limits", "{}").unwrap(), Limits::default());
         let all = r#"{"maxCacheBytes":0,"maxMessageBytes":1024,"maxResponseBytes":2048,"maxFlights":1,
-            "maxWaiters":2,"maxPartitions":3,"requestTimeoutMs":4}"#;
+            "maxWaiters":2,"maxPartitions":3,"requestTimeoutMs":4,"maxRequestMs":5}"#;
         assert_eq!(
             read("limits", all).unwrap(),
             Limits {
@@ -122,6 +129,7 @@ mod tests {
                 max_waiters: 2,
                 max_partitions: 3,
                 request_timeout_ms: 4,
+                max_request_ms: 5,
             }
         );
     }

@@ -152,4 +152,8 @@ pub struct Stats {
     pub sessions: u64,
     /// Calls answered here because their arguments do not fit the tool's `inputSchema`.
     pub invalid: u64,
+    /// Trips not made because the authority was taken for down, or wanted a pause.
+    pub withheld: u64,
+    /// 1 while the authority is taken for down, else 0.
+    pub down: u64,
 }

@@ -4,12 +4,13 @@
 //! an executor inside, data at the border. No I/O, clock, entropy or thread here.
 //!
 //! Inside: `exec` polls the flows, `flow` is what they say to the authority, `link` what they know of it
-//! together, `desk` holds what each context has to do and until when it is believed alive, `trouble` is the one
+//! together, `breaker` whether it is asked at all, `desk` holds what each context has to do and until when it is believed alive, `trouble` is the one
 //! table of failures.
 #![no_std]
 
 extern crate alloc;
 
+mod breaker;
 mod clock;
 mod desk;
 mod exec;

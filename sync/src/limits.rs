@@ -34,9 +34,14 @@ pub(crate) const BESIDE_MOST: Millis = Millis(10_000);
 pub(crate) const FAREWELL: Millis = Millis(1000);
 /// Most farewells under way. Further ones are left out: who hears none learns of the end by itself.
 pub(crate) const MAX_FAREWELLS: usize = 64;
-/// Longest pause before a subscription's stream is first opened again; the bound doubles with each failure.
+/// Failures in a row after which the authority is taken for down.
+pub(crate) const MAX_FAILURES: u32 = 5;
+/// Longest `Retry-After` that is kept to: whoever names a longer one may err.
+pub(crate) const MAX_RETRY_AFTER: Millis = Millis(10 * 60_000);
+/// Longest pause before an authority that is down is first asked again, and before a subscription's stream is first
+/// opened again; the bound doubles with each failure.
 pub(crate) const RECONNECT_FIRST: Millis = Millis(1000);
-/// Longest pause of all.
+/// Longest pause of all, but for `Retry-After`.
 pub(crate) const RECONNECT_MOST: Millis = Millis(60_000);
 /// A stream that lasted so long did not fail at once: pauses begin anew after it.
 pub(crate) const STEADY: Millis = Millis(10_000);

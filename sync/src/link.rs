@@ -14,9 +14,12 @@ use core::sync::atomic::AtomicU32;
 
 use futures::channel::oneshot;
 use leeward::Millis;
+use leeward::border::Event;
 use leeward::table::{self, Map, Table, Words};
 
+use crate::breaker::{Breaker, Fared};
 use crate::exec::Got;
+use crate::flow::siphash;
 use crate::limits::LEGACY_VERDICT_AGE;
 use crate::trouble::Trouble;
 
@@ -93,6 +96,9 @@ pub(crate) enum Claimed {
 #[derive(Debug)]
 pub(crate) struct Link {
     max_sessions: usize,
+    pub(crate) breaker: Breaker,
+    /// Keys what is drawn at random; zeros until there is a seed.
+    seed: (u64, u64),
     era: Option<(Era, u64, Millis)>,
     sessions: Table<u64, Kept>,
     /// Sessions by when they were last used.
@@ -119,12 +125,26 @@ impl Link {
     pub(crate) const fn new(max_sessions: usize) -> Self {
         Self {
             max_sessions,
+            breaker: Breaker::new(max_sessions),
+            seed: (0, 0),
             era: None,
             sessions: Table::new(),
             by_use: Map::new(),
             duties: Table::new(),
             next: 0,
         }
+    }
+
+    /// There is a seed.
+    pub(crate) const fn seed(&mut self, a: u64, b: u64) {
+        self.seed = (a, b);
+    }
+
+    /// What an exchange of `who`'s brought. See [`Breaker::fared`].
+    pub(crate) fn fared(&mut self, now: Millis, who: u64, partition: u64, fared: Fared) -> Option<Event> {
+        let number = self.number();
+        let random = siphash("breaker", self.seed.0 ^ number, self.seed.1);
+        self.breaker.fared(now, who, partition, fared, random)
     }
 
     /// Whether the authority is known to keep no sessions.
@@ -275,6 +295,7 @@ impl Link {
 
     /// `who` is gone: its duties pass on, and it waits for nothing. `keys`: what it ever claimed.
     pub(crate) fn release(&mut self, who: u64, keys: &[Key]) {
+        self.breaker.release(who);
         for key in keys {
             if let Some(duty) = self.duties.get_mut(*key) {
                 duty.waiting.remove(who);

@@ -128,7 +128,8 @@ impl Replica {
                 .map(Secret),
             hook: host.credentials,
             max_bytes: config.limits.max_response_bytes,
-            timeout: Millis(config.limits.request_timeout_ms),
+            timeout: Millis(config.limits.request_timeout_ms.min(config.limits.max_request_ms)),
+            longest: Millis(config.limits.max_request_ms),
             seed: [0; 4],
         };
         let (lease, max_partitions) = (host.lease, config.limits.max_partitions);
@@ -231,7 +232,9 @@ impl Replica {
             Input::Entropy { op, bytes } => {
                 if let Some(seed) = self.seed.answer(op, &bytes) {
                     self.core.seed(seed);
-                    Arc::make_mut(&mut self.upstream).seed = words(&seed);
+                    let words = words(&seed);
+                    self.link.seed(words[0], words[1]);
+                    Arc::make_mut(&mut self.upstream).seed = words;
                 } else {
                     self.executor.answer(Input::Entropy { op, bytes }, &mut self.desk);
                 }
@@ -372,7 +375,11 @@ impl Replica {
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.core.stats()
+        Stats {
+            withheld: self.link.breaker.withheld(),
+            down: u64::from(self.link.breaker.is_open()),
+            ..self.core.stats()
+        }
     }
 
     fn advance(&mut self, now: Now, ctx: Ctx) {

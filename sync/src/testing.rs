@@ -167,6 +167,8 @@ pub(crate) struct ScriptedHost {
     authority: Authority,
     pub(crate) seen: Vec<Seen>,
     open: BTreeMap<OpId, Say>,
+    /// The last read that got no answer.
+    reading: Option<OpId>,
     /// Local calls that got no answer.
     calls: BTreeSet<OpId>,
     asked: BTreeSet<OpId>,
@@ -182,6 +184,7 @@ impl ScriptedHost {
             authority: Box::new(authority),
             seen: Vec::new(),
             open: BTreeMap::new(),
+            reading: None,
             calls: BTreeSet::new(),
             asked: BTreeSet::new(),
             aborted: Vec::new(),
@@ -200,6 +203,11 @@ impl ScriptedHost {
         self.open.len()
     }
 
+    /// From now on the authority is this one.
+    pub(crate) fn speak(&mut self, authority: impl FnMut(&Seen) -> Say + Send + 'static) {
+        self.authority = Box::new(authority);
+    }
+
     /// The authority answers a request after all that it let hang.
     pub(crate) fn answer_late(&mut self, say: impl FnOnce(&Seen) -> Say) -> Input {
         let (op, open) = self.open.iter_mut().next_back().expect("a fetch is open");
@@ -212,6 +220,13 @@ impl ScriptedHost {
             },
             _ => panic!("an answer has a head"),
         }
+    }
+
+    /// An event on the stream that hangs.
+    pub(crate) fn event_late(&mut self, event: &Value) -> Input {
+        let op = self.reading.take().expect("a read waits");
+        let bytes = alloc::format!("data: {event}\n\n").into_bytes();
+        Input::Chunk { op, bytes }
     }
 
     /// Does what an output says; `None` if no answer comes (yet, or ever).
@@ -243,7 +258,10 @@ impl ScriptedHost {
                     return Some(Input::Chunk { op, bytes });
                 }
                 match say.end {
-                    End::Hangs => None,
+                    End::Hangs => {
+                        self.reading = Some(op);
+                        None
+                    }
                     End::Whole => {
                         self.open.remove(&fetch);
                         Some(Input::End { op })

@@ -78,11 +78,7 @@ impl Trouble {
                 "the authority refused the credential",
                 true,
             ),
-            429 => (
-                Code::RateLimited,
-                "the authority limits the rate of requests",
-                true,
-            ),
+            429 => (Code::RateLimited, LIMITED, true),
             408 => (Code::AuthorityUnreachable, UNREACHABLE, true),
             300..=399 => (
                 Code::AuthorityInvalid,
@@ -121,6 +117,32 @@ impl Trouble {
             "the authority did not answer in time",
             "limits.requestTimeoutMs has passed",
         )
+    }
+
+    /// The authority was not asked: it is taken for down.
+    pub(crate) fn down(retry_after: Millis) -> Self {
+        Self {
+            harmless: true,
+            retry_after: Some(retry_after),
+            ..Self::new(
+                Code::AuthorityUnreachable,
+                UNREACHABLE,
+                "not asked: it failed too often in a row",
+            )
+        }
+    }
+
+    /// The authority was not asked: it wants a pause.
+    pub(crate) fn limited(retry_after: Millis) -> Self {
+        Self {
+            harmless: true,
+            retry_after: Some(retry_after),
+            ..Self::new(
+                Code::RateLimited,
+                LIMITED,
+                "not asked: the pause that it named twice is not over",
+            )
+        }
     }
 
     /// No credential could be had.
@@ -208,6 +230,16 @@ impl Trouble {
         )
     }
 
+    /// The authority asked for fewer requests.
+    pub(crate) const fn is_limit(&self) -> bool {
+        matches!(self.code, Code::RateLimited)
+    }
+
+    /// The authority, or what stands before it, refused the request.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self.status, Some(400..=499))
+    }
+
     /// How long the authority asked to be left alone.
     pub(crate) fn retry_after(&self) -> Millis {
         self.retry_after.unwrap_or_default()
@@ -245,6 +277,7 @@ impl Trouble {
 }
 
 const UNREACHABLE: &str = "the authority cannot be reached";
+const LIMITED: &str = "the authority limits the rate of requests";
 
 /// `Retry-After` in seconds (RFC 9110 §10.2.3); dates are ignored. Never above a day.
 fn parse_retry_after(value: &str) -> Option<Millis> {

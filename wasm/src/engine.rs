@@ -500,6 +500,8 @@ impl Engine {
             stats.subscriptions,
             stats.sessions,
             stats.invalid,
+            stats.withheld,
+            stats.down,
         ]
         .map(double)
         .into()

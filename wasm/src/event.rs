@@ -16,6 +16,8 @@ pub(crate) fn write(out: &mut String, event: &Event) {
         Event::AuthorityVersion { version } => {
             object(out, "authority_version", &[("version", version)]);
         }
+        Event::AuthorityDown => object(out, "authority_down", &[]),
+        Event::AuthorityUp => object(out, "authority_up", &[]),
         Event::TripFailed {
             method,
             error,

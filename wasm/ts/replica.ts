@@ -54,6 +54,8 @@ const COUNTERS = [
   "subscriptions",
   "sessions",
   "invalid",
+  "withheld",
+  "down",
 ] as const;
 
 const encoder = new TextEncoder();

@@ -60,10 +60,15 @@ export interface Limits {
   /** Most principals remembered at once, 1 to 1,048,576; the least recently used is forgotten. Default 1024. */
   maxPartitions?: number | undefined;
   /**
-   * Hard end of one trip, in milliseconds, 1 to 3,600,000; of a subscription, only until it is acknowledged.
-   * Default 60,000.
+   * How long one trip waits for its answer, in milliseconds, or for progress toward it, which begins it anew; of a
+   * subscription, only until it is acknowledged. 1 to 3,600,000. Default 60,000.
    */
   requestTimeoutMs?: number | undefined;
+  /**
+   * Hard end of one trip, in milliseconds, whatever progress it makes, 1 to 86,400,000; the time that its agent is asked
+   * something does not count. Default 600,000.
+   */
+  maxRequestMs?: number | undefined;
 }
 
 /** The configuration: the same JSON shape for every host (`leeward.schema.json`). */
@@ -171,6 +176,10 @@ export type ReplicaEvent =
       type: "authority_version";
       /** The version, such as `2026-07-28`. */
       version: string;
+    }
+  | {
+      /** The authority failed so often in a row that it is not asked for a while; or it answers again. */
+      type: "authority_down" | "authority_up";
     }
   | {
       /** A trip to the authority failed. */
@@ -289,6 +298,10 @@ export interface Stats {
   sessions: number;
   /** Calls answered here because their arguments do not fit the tool's `inputSchema`. */
   invalid: number;
+  /** Trips not made because the authority was taken for down, or wanted a pause. */
+  withheld: number;
+  /** 1 while the authority is taken for down, else 0. */
+  down: number;
 }
 
 /** A tool that this process answers itself. */

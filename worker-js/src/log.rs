@@ -14,6 +14,8 @@ pub(crate) fn event(event: &Event) {
     let line = match event {
         Event::ToolDropped { name, reason } => line("tool_dropped", &[("tool", name), ("reason", reason)]),
         Event::AuthorityVersion { version } => line("authority_version", &[("version", version)]),
+        Event::AuthorityDown => line("authority_down", &[]),
+        Event::AuthorityUp => line("authority_up", &[]),
         Event::TripFailed {
             method,
             error,

@@ -20,6 +20,7 @@ use leeward::dispatch::InputResponses;
 use leeward::mcp::input::InputRequest;
 use leeward::{Failure, Millis, Now, OpId};
 
+use crate::breaker::Fared;
 use crate::limits::IDS_PER_TRIP;
 use crate::link::{Claimed, Key, Known};
 use crate::trouble::Trouble;
@@ -70,6 +71,16 @@ pub(super) enum Question {
     Now,
     Timer {
         after: Millis,
+        /// Renewed, it ends this long after now at the latest.
+        most: Millis,
+    },
+    Renew,
+    Pass {
+        partition: u64,
+    },
+    Fared {
+        partition: u64,
+        fared: Fared,
     },
     Relay(String),
     Input(Vec<InputRequest>),
@@ -104,6 +115,7 @@ pub(crate) enum Got {
     Claim(Claimed),
     Inputs(InputResponses),
     Learnt(u64),
+    Pass(Result<(), Trouble>),
     Done,
     Closed,
 }
@@ -180,6 +192,10 @@ pub(crate) struct Io {
     port: oneshot::Sender<Ask>,
     flight: FlightId,
     next_id: u64,
+    /// For whom this flow was let through.
+    partition: u64,
+    /// What was sent to the authority has had no answer yet.
+    asking: bool,
 }
 
 impl Io {
@@ -190,6 +206,8 @@ impl Io {
                 port,
                 flight,
                 next_id: start.wrapping_mul(IDS_PER_TRIP),
+                partition: 0,
+                asking: false,
             },
             asks,
         )
@@ -349,7 +367,39 @@ impl Io {
 impl Io {
     /// Is ready once `after` has passed; to be raced.
     pub(crate) fn timer(&mut self, after: Millis) -> Pending {
-        self.ask(Question::Timer { after })
+        self.deadline(after, after)
+    }
+
+    /// The same; [`Io::renew`] begins it anew, until `most` has passed.
+    pub(crate) fn deadline(&mut self, after: Millis, most: Millis) -> Pending {
+        self.ask(Question::Timer { after, most })
+    }
+
+    /// Begins this flow's deadlines anew.
+    pub(crate) fn renew(&mut self) {
+        drop(self.ask(Question::Renew));
+    }
+
+    /// Leave to go to the authority, for a partition; why there is none.
+    pub(crate) async fn pass(&mut self, partition: u64) -> Result<(), Trouble> {
+        self.partition = partition;
+        match self.ask(Question::Pass { partition }).await {
+            Got::Pass(passed) => passed,
+            got => Err(Trouble::closed(failure(got).message)),
+        }
+    }
+
+    /// The authority is asked now; what it makes of that is to be told by [`Io::fared`].
+    pub(crate) const fn asks(&mut self) {
+        self.asking = true;
+    }
+
+    /// What the authority made of it, once each time.
+    pub(crate) fn fared(&mut self, fared: Fared) {
+        if core::mem::take(&mut self.asking) {
+            let partition = self.partition;
+            drop(self.ask(Question::Fared { partition, fared }));
+        }
     }
 
     /// Passes a notification of the authority on. Waits until it is, so that one chunk never becomes a heap of

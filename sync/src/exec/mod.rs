@@ -331,7 +331,7 @@ impl Executor {
                     let _ = answer.send(Got::Now(Now { mono: now, unix }));
                     continue;
                 }
-                Question::Timer { after } => {
+                Question::Timer { after, most } => {
                     let id = ops.next_id();
                     ops.insert(
                         id,
@@ -341,6 +341,8 @@ impl Executor {
                             state: State::Timer {
                                 answer,
                                 at: now + after,
+                                after,
+                                ends: now + most,
                                 held: false,
                             },
                         },
@@ -360,6 +362,21 @@ impl Executor {
                 Question::Lost => {
                     self.happened.push_back(Happening::Lost(task.flight));
                     let _ = answer.send(Got::Done);
+                    continue;
+                }
+                Question::Renew => {
+                    ops.renew(&task.ops, now);
+                    continue;
+                }
+                Question::Pass { partition } => {
+                    let passed = link.breaker.pass(now, task.number, partition);
+                    let _ = answer.send(Got::Pass(passed));
+                    continue;
+                }
+                Question::Fared { partition, fared } => {
+                    if let Some(event) = link.fared(now, task.number, partition, fared) {
+                        desk.event(ctx, event);
+                    }
                     continue;
                 }
                 Question::Renumber => {

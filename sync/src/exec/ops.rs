@@ -60,6 +60,10 @@ pub(super) enum State {
         answer: oneshot::Sender<Got>,
         /// When it runs out; while it is held, how long it has left.
         at: Millis,
+        /// How long it runs.
+        after: Millis,
+        /// When it runs out however often it is renewed; likewise.
+        ends: Millis,
         held: bool,
     },
     /// The agent is asked, until then; other timers of the flow are held meanwhile.
@@ -176,8 +180,11 @@ impl Ops {
         let mut held = Vec::new();
         for id in ids {
             if let Some(mut op) = self.remove(*id) {
-                if let State::Timer { at, held: hold, .. } = &mut op.state {
-                    (*at, *hold) = (at.since(now), true);
+                if let State::Timer {
+                    at, ends, held: hold, ..
+                } = &mut op.state
+                {
+                    (*at, *ends, *hold) = (at.since(now), ends.since(now), true);
                     held.push(*id);
                     self.ops.insert(*id, op);
                 } else {
@@ -218,13 +225,33 @@ impl Ops {
             if let Some(mut op) = self.ops.remove(id) {
                 if let State::Timer {
                     at,
+                    ends,
                     held: held @ true,
                     ..
                 } = &mut op.state
                 {
-                    (*at, *held) = (now + *at, false);
+                    (*at, *ends, *held) = (now + *at, now + *ends, false);
                 }
                 self.insert(id, op);
+            }
+        }
+    }
+
+    /// Begins those timers of `ids` anew that may be.
+    pub(super) fn renew(&mut self, ids: &[OpId], now: Millis) {
+        for id in ids {
+            if let Some(mut op) = self.remove(*id) {
+                if let State::Timer {
+                    at,
+                    after,
+                    ends,
+                    held: false,
+                    ..
+                } = &mut op.state
+                {
+                    *at = (now + *after).min(*ends);
+                }
+                self.insert(*id, op);
             }
         }
     }

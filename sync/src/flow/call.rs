@@ -21,6 +21,7 @@ use super::learn::{Learned, learn};
 use super::listen::Listening;
 use super::message::Response;
 use super::{Secret, Trip, Upstream, era, grant, message, session, within};
+use crate::breaker::Fared;
 use crate::exec::{Io, Outcome, Sent};
 use crate::link::{Era, Key};
 use crate::trouble::Trouble;
@@ -37,12 +38,18 @@ pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forwar
             Some(listening) => Some(listening.begin(&mut io, &upstream).await),
             None => None,
         };
-        let timer = io.timer(upstream.timeout);
+        let most = if forward.progress {
+            upstream.longest
+        } else {
+            upstream.timeout
+        };
+        let timer = io.deadline(upstream.timeout, most);
         let mut identity = None;
         let outcome = within(timer, Some(&open), async {
             if upstream.url.is_none() {
                 return Err(Trouble::unconfigured());
             }
+            admit(&mut io, &forward, steady.is_some()).await?;
             let credential = grant(&mut io, &upstream, &forward).await?;
             identity = Some(credential.identity.clone());
             let mut trip = Trip {
@@ -56,7 +63,10 @@ pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forwar
             trip.run().await
         })
         .await;
-        let mut outcome = outcome.unwrap_or_else(|| Err(Trouble::timeout()));
+        let mut outcome = outcome.unwrap_or_else(|| {
+            io.fared(Fared::Failed(Millis(0)));
+            Err(Trouble::timeout())
+        });
         if let (Some(listening), Some(steady)) = (&mut listening, steady) {
             identity = None;
             outcome = match outcome {
@@ -71,6 +81,18 @@ pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forwar
             credential: identity,
             ..trouble.into_error(forward.write && sent.is_set())
         });
+    }
+}
+
+/// Leave to go to the authority. A subscription waits for it.
+async fn admit(io: &mut Io, forward: &Forward, waits: bool) -> Result<(), Trouble> {
+    loop {
+        match io.pass(forward.partition).await {
+            Err(trouble) if waits => {
+                io.timer(trouble.retry_after()).await;
+            }
+            passed => return passed,
+        }
     }
 }
 

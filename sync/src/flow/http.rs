@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use leeward::border::HttpRequest;
-use leeward::json::{Members, string};
+use leeward::json::{Members, unsigned};
 use leeward::limits::MAX_EVENT_BYTES;
 use leeward::mcp::input::Inputs;
 use leeward::mcp::names::HEADER_SESSION;
@@ -18,6 +18,7 @@ use leeward::mcp::subscription::ACKNOWLEDGED;
 use super::back::{Back, Refused};
 use super::message::{self, Message};
 use super::sse::Sse;
+use crate::breaker::Fared;
 use crate::exec::{Body, Io, Sent};
 use crate::limits::{MAX_REFUSAL_BYTES, MAX_RESUMES, MAX_SESSION_ID_BYTES};
 use crate::trouble::Trouble;
@@ -79,7 +80,9 @@ pub(super) async fn exchange(
     let back = rules.inputs.map(|inputs| Back::new(&request, inputs));
     let sent = rules.sent.clone().unwrap_or_default();
     let _cancels = back.as_ref().map(|back| back.cancels(io, id, &sent));
+    io.asks();
     let outcome = converse(io, request, id, &rules, &sent, back.as_ref()).await;
+    io.fared(Fared::of(&outcome));
     sent.over();
     outcome
 }
@@ -112,6 +115,10 @@ async fn converse(
             400 => refused(speaks_of_session(io, &mut body).await),
             _ => refused(false),
         });
+    }
+    if (200..=299).contains(&status) {
+        // Whatever becomes of its body, the authority is there.
+        io.fared(Fared::Answered);
     }
     let announced = header("content-length").and_then(|length| length.trim().parse::<usize>().ok());
     let found = if announced.is_some_and(|length| length > rules.max_bytes) {
@@ -317,9 +324,7 @@ async fn take(
         match message {
             Message::Response(found) => response = Some(found),
             Message::Notification(notification) if rules.relay => {
-                if let Some(open) = rules.open.as_ref().filter(|_| acknowledges(&notification)) {
-                    open.set();
-                }
+                hear(io, &notification, rules);
                 io.relay(notification).await;
             }
             Message::Request(request) => asked.push(request),
@@ -332,10 +337,25 @@ async fn take(
     Ok(response)
 }
 
-/// Whether a notification opens a subscription.
-fn acknowledges(notification: &str) -> bool {
-    let method = Members::parse(notification).and_then(|message| message.raw("method"));
-    method.and_then(string).as_deref() == Some(ACKNOWLEDGED)
+/// What a notification is to the trip itself: it opens a subscription; or it is progress of the request, which renews
+/// its deadline (2025-11-25 and 2026-07-28, Lifecycle, Timeouts).
+fn hear(io: &mut Io, notification: &str, rules: &Rules) {
+    let message = Members::parse(notification).unwrap_or_default();
+    match message.string("method").as_deref() {
+        Some(ACKNOWLEDGED) => {
+            if let Some(open) = &rules.open {
+                open.set();
+            }
+        }
+        Some("notifications/progress") => {
+            let params = message.raw("params").and_then(Members::parse);
+            let token = params.and_then(|params| unsigned(params.raw("progressToken")?));
+            if token == Some(io.flight().0) {
+                io.renew();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Whether the beginning of a refusal's text has the word.

@@ -7,13 +7,13 @@
 //! between attempts are drawn at random up to a bound that doubles.
 
 use futures::FutureExt as _;
-use leeward::Millis;
 use leeward::border::Event;
 use leeward::dispatch::Forward;
 
 use super::{Upstream, siphash};
+use crate::breaker::jittered;
 use crate::exec::{Io, Pending, Sent};
-use crate::limits::{RECONNECT_FIRST, RECONNECT_MOST, STEADY};
+use crate::limits::{MAX_RETRY_AFTER, STEADY};
 use crate::trouble::Trouble;
 
 /// The subscription that a replica without an authority keeps with itself: its own lists change by registration.
@@ -68,7 +68,7 @@ impl Listening {
         if steady.now_or_never().is_some() {
             self.failures = 0;
         }
-        let pause = pause(self.failures, self.random).max(trouble.retry_after());
+        let pause = jittered(self.failures, self.random).max(trouble.retry_after().min(MAX_RETRY_AFTER));
         self.failures = self.failures.saturating_add(1);
         let told = trouble.into_error(false);
         io.event(Event::TripFailed {
@@ -78,39 +78,5 @@ impl Listening {
         });
         io.timer(pause).await;
         Ok(())
-    }
-}
-
-/// How long to wait after so many failures in a row: anything up to the bound, so that replicas which lost one
-/// authority together do not come back together.
-fn pause(failures: u32, random: u64) -> Millis {
-    let bound = RECONNECT_FIRST.0 << failures.min(16);
-    Millis(random % bound.min(RECONNECT_MOST.0).saturating_add(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_their_bound_and_no_further() {
-        let longest = |failures| {
-            (0..1000)
-                .map(|n| pause(failures, n * 7919))
-                .max()
-                .unwrap_or_default()
-        };
-        let mut before = Millis(0);
-        for failures in [0, 1, 2, 3, 4, 5] {
-            let longest = longest(failures);
-            assert!(
-                longest > before && longest <= Millis(RECONNECT_FIRST.0 << failures),
-                "{longest:?}"
-            );
-            before = longest;
-        }
-        for failures in [6, 16, 17, u32::MAX] {
-            assert!(longest(failures) > before && longest(failures) <= RECONNECT_MOST);
-        }
     }
 }

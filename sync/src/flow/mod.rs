@@ -52,8 +52,10 @@ pub(crate) struct Upstream {
     pub(crate) hook: bool,
     /// See [`leeward::Limits::max_response_bytes`].
     pub(crate) max_bytes: usize,
-    /// Hard end of a trip.
+    /// How long a trip waits, for an answer or for progress toward it.
     pub(crate) timeout: Millis,
+    /// Hard end of a trip.
+    pub(crate) longest: Millis,
     /// Keys the names of credentials.
     pub(crate) seed: [u64; 4],
 }
@@ -155,7 +157,7 @@ fn stand_in(token: &str, seed: [u64; 4]) -> String {
     deprecated,
     reason = "the one keyed hash in `core`; its replacement has no keys and is in `std`"
 )]
-fn siphash(text: &str, key0: u64, key1: u64) -> u64 {
+pub(crate) fn siphash(text: &str, key0: u64, key1: u64) -> u64 {
     let mut hasher = core::hash::SipHasher::new_with_keys(key0, key1);
     hasher.write(text.as_bytes());
     hasher.finish()

@@ -6,12 +6,13 @@ mod failures;
 mod farewells;
 mod input;
 mod listen;
+mod patience;
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use leeward::border::FlightId;
+use leeward::border::{Event, FlightId};
 use leeward::dispatch::{Body, Forward};
 use leeward::mcp::input::{InputRequest, Inputs};
 use leeward::{Code, Ctx, Millis, Output};
@@ -35,9 +36,12 @@ struct Rig {
     relayed: Vec<String>,
     asked: Vec<(FlightId, Vec<InputRequest>)>,
     versions: Vec<String>,
+    /// What the operator hears of outages, by when.
+    outages: Vec<(Millis, Event)>,
 }
 
 const TIMEOUT: Millis = Millis(10_000);
+const LONGEST: Millis = Millis(25_000);
 
 impl Rig {
     fn new(authority: impl FnMut(&Seen) -> Say + Send + 'static) -> Self {
@@ -52,6 +56,7 @@ impl Rig {
                 hook: false,
                 max_bytes: 4096,
                 timeout: TIMEOUT,
+                longest: LONGEST,
                 seed: [1, 2, 3, 4],
             },
             now: Millis(0),
@@ -60,6 +65,7 @@ impl Rig {
             relayed: Vec::new(),
             asked: Vec::new(),
             versions: Vec::new(),
+            outages: Vec::new(),
         }
     }
 
@@ -97,8 +103,12 @@ impl Rig {
                 return;
             };
             self.executor.taken(&output);
-            if let Output::Event(leeward::border::Event::AuthorityVersion { version }) = &output {
-                self.versions.push(version.clone());
+            match &output {
+                Output::Event(Event::AuthorityVersion { version }) => self.versions.push(version.clone()),
+                Output::Event(event @ (Event::AuthorityDown | Event::AuthorityUp)) => {
+                    self.outages.push((self.now, event.clone()));
+                }
+                _ => {}
             }
             if let Some(input) = self.host.act(output) {
                 self.executor.answer(input, &mut self.desk);
