@@ -121,6 +121,10 @@ pub const MAX_CONFIG_BYTES: usize = 1 << 20;
 pub const MAX_PRINCIPAL_BYTES: usize = 1 << 10;
 /// Longest static bearer token of an authority, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 << 10;
+/// Most OAuth clients of a configuration.
+pub const MAX_CLIENTS: usize = 16;
+/// Most OAuth scopes of a configuration.
+pub const MAX_SCOPES: usize = 64;
 /// Longest `WWW-Authenticate` that is read, in bytes.
 pub const MAX_CHALLENGE_BYTES: usize = 4 << 10;
 /// Largest record of a vault, in bytes.

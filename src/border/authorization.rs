@@ -37,14 +37,25 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// How an authority refused the credential that it was last given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How an authority refused the credential that it was given. `Debug` hides the token.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refused {
+    /// The token that was refused; `None` if the request went without one, or nobody knows.
+    pub token: Option<String>,
     /// 401 (not, or no longer, valid) or 403 (not enough of a scope; RFC 6750 §3.1).
     pub status: u16,
     /// The value of `WWW-Authenticate` as it came, several joined by `, ` (RFC 9110 §11.6.1); at most
     /// [`crate::limits::MAX_CHALLENGE_BYTES`], longer ones count for none.
     pub challenge: Option<String>,
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("status", &self.status)
+            .field("challenge", &self.challenge)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came of bringing a user to an authorization page. `Debug` hides the text: it may hold a code.
@@ -73,11 +84,13 @@ pub struct ErrandId(pub u64);
 /// What a host asks of the replica itself, for no agent. Answer: [`super::Output::Errand`].
 #[derive(Clone, PartialEq, Eq)]
 pub enum Errand {
-    /// The credential of a principal, good now: obtained if there is none, renewed if the last one was refused.
+    /// The credential of a principal: what there is, renewed if it is due, `None` if there is nothing, since an
+    /// authority's refusal tells how to obtain one. With such a refusal it is obtained, or renewed.
     Credential {
         /// The principal's identity; `None` for an anonymous caller.
         principal: Option<String>,
-        /// How the authority refused the last one, if it did.
+        /// How the authority refused a request, if it did. If it refused another token than the one that is there, that
+        /// one is the answer.
         refused: Option<Refused>,
     },
     /// The redirect of an authorization that was begun with [`Callback::Elsewhere`], maybe by another instance over the

@@ -379,7 +379,7 @@ pub enum Event {
     TripFailed {
         /// The MCP method.
         method: String,
-        /// What the agent was told.
+        /// What the agent was told, without its data.
         error: Error,
         /// The host's or the authority's words, for logs only.
         detail: String,

@@ -1,9 +1,10 @@
 //! The configuration: one JSON shape for every host (schema: `leeward.schema.json`).
 //!
-//! `reader` reads objects so that errors name their place, `limits` holds the ranges of the limits, `url` checks
-//! URLs and origins. Nothing here reads files or variables, or fetches; hosts bring the text.
+//! `reader` reads objects so that errors name their place, `limits` holds the ranges of the limits, `oauth` reads
+//! `authority.oauth`, `url` checks URLs and origins. Nothing here reads files or variables, or fetches; hosts bring the text.
 
 mod limits;
+pub mod oauth;
 mod reader;
 pub(crate) mod url;
 
@@ -19,6 +20,7 @@ use crate::json;
 use crate::limits::{Limits, MAX_CONFIG_BYTES, MAX_ORIGINS, MAX_PRINCIPAL_BYTES, MAX_RULES, MAX_TOKEN_BYTES};
 use crate::policy::suggest::{excerpt, hint};
 use crate::policy::{Fault, Policy};
+pub use oauth::OAuth;
 pub(crate) use reader::fail;
 use reader::{Object, string, wrong_type};
 
@@ -48,6 +50,8 @@ pub struct Authority {
     pub url: String,
     /// Static bearer token, used where the host has no credential hook. Visible ASCII, 1 to [`MAX_TOKEN_BYTES`].
     pub token: Option<String>,
+    /// The replica obtains grants itself. Never beside a token; a credential hook of the host goes before it.
+    pub oauth: Option<OAuth>,
 }
 
 impl core::fmt::Debug for Authority {
@@ -83,7 +87,7 @@ impl Config {
     /// }
     /// ```
     ///
-    /// `authority` may also be `{ "url": …, "token": … }`; an entry of `policy` has `tool` or `resource`. A byte
+    /// `authority` may also be `{ "url": …, "token": … }` or `{ "url": …, "oauth": { … } }`; an entry of `policy` has `tool` or `resource`. A byte
     /// order mark before the text is ignored. Untrusted text is safe.
     ///
     /// # Errors
@@ -140,6 +144,7 @@ impl Authority {
         Ok(Self {
             url: url.into(),
             token: token.map(Into::into),
+            oauth: None,
         })
     }
 }
@@ -152,12 +157,22 @@ fn authority(raw: &str) -> Result<Authority, Error> {
             Ok(Authority {
                 url: url.into(),
                 token: None,
+                oauth: None,
             })
         }
         "an object" => {
-            let object = Object::read("authority", raw, &["url", "token"])?;
+            let object = Object::read("authority", raw, &["url", "token", "oauth"])?;
             let url = object.required("url")?;
-            Authority::new(&url, object.string("token")?.as_deref())
+            let mut authority = Authority::new(&url, object.string("token")?.as_deref())?;
+            if let Some(raw) = object.raw("oauth") {
+                let place = object.place("oauth");
+                if authority.token.is_some() {
+                    let message = "stands beside a token; only one of them can be used";
+                    return Err(fail(&place, message));
+                }
+                authority.oauth = Some(oauth::read(&place, raw)?);
+            }
+            Ok(authority)
         }
         _ => Err(wrong_type(
             "authority",

@@ -135,7 +135,11 @@ impl Core {
         };
         sink.event(Event::TripFailed {
             method: flight.method.name().into(),
-            error: trip.error.clone(),
+            // Its data is the agent's: it may hold the link by which a user consents.
+            error: Error {
+                data: String::new(),
+                ..trip.error.clone()
+            },
             detail: trip.detail,
         });
         if detail.is_some_and(|detail| self.answer_stale(now, &flight, detail, sink)) {

@@ -10,6 +10,7 @@ use leeward::dispatch::TripError;
 use leeward::limits::MAX_AGE;
 use leeward::{Code, Error, Failure, Millis};
 
+use crate::flow::Secret;
 use crate::limits::MAX_DETAIL_BYTES;
 
 /// One failure on the way to the authority, or in it.
@@ -28,6 +29,10 @@ pub(crate) struct Trouble {
     pub(crate) status: Option<u16>,
     /// Such a response spoke of a session.
     pub(crate) session: bool,
+    /// Why no grant could be had: `data.reason`.
+    pub(crate) reason: Option<&'static str>,
+    /// Where the user may consent: `data.authorizationUrl`. For the agent alone.
+    link: Option<Secret>,
 }
 
 impl Trouble {
@@ -41,6 +46,8 @@ impl Trouble {
             cut: false,
             status: None,
             session: false,
+            reason: None,
+            link: None,
         }
     }
 
@@ -154,6 +161,23 @@ impl Trouble {
         )
     }
 
+    #[allow(dead_code, reason = "the flows that obtain grants say so")]
+    /// No grant could be had; no request has had an effect by that. `reason`: stable, snake case.
+    pub(crate) fn authorization(reason: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            harmless: true,
+            reason: Some(reason),
+            ..Self::new(Code::AuthorityAuthRequired, message, "")
+        }
+    }
+
+    #[allow(dead_code, reason = "the flows that obtain grants say so")]
+    /// The same with the page at which the user may consent.
+    pub(crate) fn with_link(mut self, link: Secret) -> Self {
+        self.link = Some(link);
+        self
+    }
+
     /// The host did not answer for a tool or resource of its own.
     pub(crate) fn local_timeout() -> Self {
         Self::new(
@@ -250,6 +274,19 @@ impl Trouble {
         matches!(self.code, Code::AuthorityUnreachable | Code::AuthorityInvalid)
     }
 
+    /// What is told of something that is no call.
+    pub(crate) fn told(self) -> Error {
+        let mut error = Error::new(self.code, self.message);
+        error.retry_after = self.retry_after;
+        if let Some(reason) = self.reason {
+            error = error.with("reason", reason);
+        }
+        if let Some(Secret(link)) = self.link {
+            error = error.with("authorizationUrl", &link);
+        }
+        error
+    }
+
     /// What agents and log are told. `sent_write`: a write was handed to the host and not refused since.
     pub(crate) fn into_error(self, sent_write: bool) -> TripError {
         if sent_write && !self.harmless {
@@ -266,11 +303,10 @@ impl Trouble {
                 credential: None,
             };
         }
-        let mut error = Error::new(self.code, self.message);
-        error.retry_after = self.retry_after;
+        let detail = cut_text(&self.detail);
         TripError {
-            error,
-            detail: cut_text(&self.detail),
+            error: self.told(),
+            detail,
             credential: None,
         }
     }
@@ -381,6 +417,17 @@ mod tests {
             assert_eq!(trouble.clone().into_error(false).error.code, read, "{trouble:?}");
             assert_eq!(trouble.clone().into_error(true).error.code, write, "{trouble:?}");
         }
+    }
+
+    #[test]
+    fn tells_the_agent_where_to_consent() {
+        let link = Secret("https://as.example/authorize?state=s".into());
+        let trouble = Trouble::authorization("login_required", "the user is to consent").with_link(link);
+        assert!(!alloc::format!("{trouble:?}").contains("as.example"));
+        let told = trouble.into_error(true).error;
+        assert_eq!(told.code, Code::AuthorityAuthRequired);
+        let data = r#""reason":"login_required","authorizationUrl":"https://as.example/authorize?state=s""#;
+        assert_eq!(told.data, data);
     }
 
     #[test]

@@ -25,6 +25,11 @@ const VALID: &[&str] = &[
     r#"{"policy":[{"resource":"test://{id}/data","rule":"cache;stale-if-error=600"},{"tool":"x","rule":"deny"}]}"#,
     r#"{"limits":{"maxCacheBytes":0,"maxFlights":1,"requestTimeoutMs":1000},"anonymous":"public-only"}"#,
     r#"{"origins":["https://app.example"]}"#,
+    r#"{"authority":{"url":"https://a.example/mcp","oauth":{}}}"#,
+    r#"{"authority":{"url":"https://a.example/mcp","oauth":{"grant":"client_credentials","clients":[
+        {"issuer":"https://as.example","clientId":"c","key":{"name":"k","algorithm":"ES256"}}],"scopes":["a:b"],
+        "clientMetadataUrl":"https://app.example/c.json","redirectUri":"https://app.example/cb","clientName":"x",
+        "dpop":{"key":"k","algorithm":"ES256","jwk":{"kty":"EC","crv":"P-256","x":"eA","y":"eA"}}}}}"#,
 ];
 
 /// With the field that the parser names.
@@ -43,6 +48,26 @@ const INVALID: &[(&str, &str)] = &[
     (r#"{"anonymous":"public"}"#, "anonymous"),
     (r#"{"origins":"https://app.example"}"#, "origins"),
     ("[]", "configuration"),
+    (
+        r#"{"authority":{"url":"https://a","token":"t","oauth":{}}}"#,
+        "authority.oauth",
+    ),
+    (
+        r#"{"authority":{"url":"https://a","oauth":{"clientMetadataUrl":"https://a/"}}}"#,
+        "authority.oauth.clientMetadataUrl",
+    ),
+    (
+        r#"{"authority":{"url":"https://a","oauth":{"scopes":["a b"]}}}"#,
+        "authority.oauth.scopes[0]",
+    ),
+    (
+        r#"{"authority":{"url":"https://a","oauth":{"clients":[{"issuer":"https://b"}]}}}"#,
+        "authority.oauth.clients[0].clientId",
+    ),
+    (
+        r#"{"authority":{"url":"https://a","oauth":{"dpop":{"key":"k","algorithm":"ES256","jwk":{"kty":"EC","d":"x"}}}}}"#,
+        "authority.oauth.dpop.jwk",
+    ),
 ];
 
 #[test]

@@ -33,6 +33,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 use futures::FutureExt as _;
 use leeward::Millis;
+use leeward::config::OAuth;
 use leeward::dispatch::{Body, Forward};
 use leeward::mcp::names;
 
@@ -50,6 +51,9 @@ pub(crate) struct Upstream {
     pub(crate) token: Option<Secret>,
     /// Ask the host for credentials instead.
     pub(crate) hook: bool,
+    /// Otherwise, obtain them so.
+    #[allow(dead_code, reason = "the flows that obtain grants read it")]
+    pub(crate) oauth: Option<OAuth>,
     /// See [`leeward::Limits::max_response_bytes`].
     pub(crate) max_bytes: usize,
     /// How long a trip waits, for an answer or for progress toward it.

@@ -54,6 +54,7 @@ impl Rig {
                 url: Some("https://a.example/mcp".into()),
                 token: None,
                 hook: false,
+                oauth: None,
                 max_bytes: 4096,
                 timeout: TIMEOUT,
                 longest: LONGEST,
