@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::json;
 use crate::limits::{Limits, MAX_CONFIG_BYTES, MAX_ORIGINS, MAX_PRINCIPAL_BYTES, MAX_RULES, MAX_TOKEN_BYTES};
+use crate::mcp::names;
 use crate::policy::suggest::{excerpt, hint};
 use crate::policy::{Fault, Policy};
 pub use oauth::OAuth;
@@ -52,12 +53,15 @@ pub struct Authority {
     pub token: Option<String>,
     /// The replica obtains grants itself. Never beside a token; a credential hook of the host goes before it.
     pub oauth: Option<OAuth>,
+    /// The protocol version that the authority is taken to speak, without asking it; `None`: it is found out.
+    pub protocol_version: Option<&'static str>,
 }
 
 impl core::fmt::Debug for Authority {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Authority")
             .field("url", &self.url)
+            .field("protocol_version", &self.protocol_version)
             .finish_non_exhaustive()
     }
 }
@@ -87,7 +91,8 @@ impl Config {
     /// }
     /// ```
     ///
-    /// `authority` may also be `{ "url": …, "token": … }` or `{ "url": …, "oauth": { … } }`; an entry of `policy` has `tool` or `resource`. A byte
+    /// `authority` may also be `{ "url": …, "token": …, "protocolVersion": … }`, or have `"oauth": { … }` in the token's
+    /// place; an entry of `policy` has `tool` or `resource`. A byte
     /// order mark before the text is ignored. Untrusted text is safe.
     ///
     /// # Errors
@@ -145,6 +150,7 @@ impl Authority {
             url: url.into(),
             token: token.map(Into::into),
             oauth: None,
+            protocol_version: None,
         })
     }
 }
@@ -158,10 +164,11 @@ fn authority(raw: &str) -> Result<Authority, Error> {
                 url: url.into(),
                 token: None,
                 oauth: None,
+                protocol_version: None,
             })
         }
         "an object" => {
-            let object = Object::read("authority", raw, &["url", "token", "oauth"])?;
+            let object = Object::read("authority", raw, &["url", "token", "oauth", "protocolVersion"])?;
             let url = object.required("url")?;
             let mut authority = Authority::new(&url, object.string("token")?.as_deref())?;
             if let Some(raw) = object.raw("oauth") {
@@ -172,6 +179,8 @@ fn authority(raw: &str) -> Result<Authority, Error> {
                 }
                 authority.oauth = Some(oauth::read(&place, raw)?);
             }
+            let version = object.string("protocolVersion")?;
+            authority.protocol_version = version.map(|version| protocol_version(&version)).transpose()?;
             Ok(authority)
         }
         _ => Err(wrong_type(
@@ -195,6 +204,17 @@ fn check_token(token: &str) -> Result<(), Error> {
         return Ok(());
     };
     Err(fail("authority.token", message))
+}
+
+fn protocol_version(version: &str) -> Result<&'static str, Error> {
+    names::spoken().find(|known| *known == version).ok_or_else(|| {
+        let near = hint(version, names::spoken());
+        let known = names::spoken().collect::<Vec<_>>().join(", ");
+        fail(
+            "authority.protocolVersion",
+            &format!(r#"must be one of {known}, not "{}"{near}"#, excerpt(version)),
+        )
+    })
 }
 
 fn principal(text: Cow<'_, str>) -> Result<String, Error> {

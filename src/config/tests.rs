@@ -33,7 +33,8 @@ fn reads_every_member() {
     let config = Config::parse(
         "\u{feff}{
             \"$schema\": \"leeward.schema.json\",
-            \"authority\": { \"url\": \"https://crm.example/mcp\", \"token\": \"s3cret\" },
+            \"authority\": { \"url\": \"https://crm.example/mcp\", \"token\": \"s3cret\",
+                \"protocolVersion\": \"2025-11-25\" },
             \"principal\": \"local\",
             \"policy\": [
                 { \"tool\": \"get_*\", \"rule\": \"cache; max-age=60; public\" },
@@ -48,6 +49,7 @@ fn reads_every_member() {
     let authority = config.authority.unwrap();
     assert_eq!(authority.url, "https://crm.example/mcp");
     assert_eq!(authority.token.as_deref(), Some("s3cret"));
+    assert_eq!(authority.protocol_version, Some("2025-11-25"));
     assert_eq!(config.principal.as_deref(), Some("local"));
     let rule = config.policy.tool("get_a").unwrap();
     assert_eq!(

@@ -16,6 +16,11 @@ pub fn session_era(version: &str) -> Option<&'static str> {
         .find(|known| *known == version)
 }
 
+/// Every revision that is spoken, newest first.
+pub fn spoken() -> impl Iterator<Item = &'static str> {
+    [MODERN].into_iter().chain(LEGACY).chain([BATCHED])
+}
+
 /// `_meta` keys of a request (2026-07-28, Base Protocol, `_meta`).
 pub const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// The client's capabilities for this request; required.

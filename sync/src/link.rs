@@ -3,7 +3,7 @@
 //! Finding out is a duty that one flow takes at a time; the others wait for what it learns. A flow that ends
 //! without having learnt anything (cancelled, timed out) passes its duty to the next. Nothing here does I/O.
 //!
-//! The era is a verdict per authority; a *legacy* verdict is looked at again after a day. Sessions of the least
+//! The era is a verdict per authority; a *legacy* verdict is looked at again after a day. An operator may pin it. Sessions of the least
 //! recently used partitions are forgotten, not deleted at the authority: a `DELETE` would be a trip that no
 //! caller owns, and servers end idle sessions themselves (2025-11-25, Transports, Session Management).
 
@@ -15,6 +15,7 @@ use core::sync::atomic::AtomicU32;
 use futures::channel::oneshot;
 use leeward::Millis;
 use leeward::border::Event;
+use leeward::mcp::names;
 use leeward::table::{self, Map, Table, Words};
 
 use crate::breaker::{Breaker, Fared};
@@ -30,6 +31,17 @@ pub(crate) enum Era {
     Modern,
     /// 2025-11-25 and before: `initialize`, then a session.
     Legacy,
+}
+
+impl Era {
+    /// That of a revision.
+    pub(crate) fn of(version: &str) -> Self {
+        if version == names::MODERN {
+            Self::Modern
+        } else {
+            Self::Legacy
+        }
+    }
 }
 
 /// A session, or the fact that the authority wants none.
@@ -99,6 +111,9 @@ pub(crate) struct Link {
     pub(crate) breaker: Breaker,
     /// Keys what is drawn at random; zeros until there is a seed.
     seed: (u64, u64),
+    /// What the operator says that it is.
+    pinned: Option<Era>,
+    /// With the number it was learnt under, and until when it is believed.
     era: Option<(Era, u64, Millis)>,
     sessions: Table<u64, Kept>,
     /// Sessions by when they were last used.
@@ -127,12 +142,18 @@ impl Link {
             max_sessions,
             breaker: Breaker::new(max_sessions),
             seed: (0, 0),
+            pinned: None,
             era: None,
             sessions: Table::new(),
             by_use: Map::new(),
             duties: Table::new(),
             next: 0,
         }
+    }
+
+    /// The authority is taken to speak so.
+    pub(crate) const fn pin(&mut self, era: Era) {
+        self.pinned = Some(era);
     }
 
     /// There is a seed.
@@ -149,7 +170,8 @@ impl Link {
 
     /// Whether the authority is known to keep no sessions.
     pub(crate) fn is_modern(&self) -> bool {
-        self.era.is_some_and(|(era, ..)| era == Era::Modern)
+        let known = self.era.map(|(era, ..)| era);
+        self.pinned.or(known) == Some(Era::Modern)
     }
 
     fn number(&mut self) -> u64 {
@@ -160,9 +182,11 @@ impl Link {
     fn known(&mut self, now: Millis, key: Key) -> Option<Known> {
         match key {
             Key::Era => {
-                let (era, number, since) = self.era?;
-                let old = era == Era::Legacy && now.since(since) >= LEGACY_VERDICT_AGE;
-                (!old).then_some(Known::Era(era, number))
+                if let Some(era) = self.pinned {
+                    return Some(Known::Era(era, 0));
+                }
+                let (era, number, until) = self.era?;
+                (now < until).then_some(Known::Era(era, number))
             }
             Key::Session(partition) => {
                 let used = self.number();
@@ -192,12 +216,16 @@ impl Link {
         }
     }
 
-    /// Something was found out: all who wait for it know it too. Returns the number it is known under.
-    pub(crate) fn learn(&mut self, now: Millis, known: Known) -> u64 {
+    /// Something was found out, so long ago: all who wait for it know it too. Returns the number it is known under.
+    pub(crate) fn learn(&mut self, now: Millis, known: Known, age: Millis) -> u64 {
         let number = self.number();
         let (key, known) = match known {
             Known::Era(era, _) => {
-                self.era = Some((era, number, now));
+                let until = match era {
+                    Era::Modern => Millis(u64::MAX),
+                    Era::Legacy => now + LEGACY_VERDICT_AGE.since(age),
+                };
+                self.era = Some((era, number, until));
                 (Key::Era, Known::Era(era, number))
             }
             Known::Session(partition, session, _) => {
@@ -331,7 +359,7 @@ mod tests {
         let mut second = claim(&mut link, Millis(0), Key::Era, 2);
         assert!(matches!(claimed(&mut first), Some(Claimed::Yours)));
         assert!(claimed(&mut second).is_none());
-        link.learn(Millis(0), Known::Era(Era::Modern, 0));
+        link.learn(Millis(0), Known::Era(Era::Modern, 0), Millis(0));
         assert!(matches!(
             claimed(&mut second),
             Some(Claimed::Known(Known::Era(Era::Modern, _)))
@@ -369,11 +397,19 @@ mod tests {
     #[test]
     fn a_legacy_verdict_is_looked_at_again_after_a_day_and_a_modern_one_stays() {
         let mut link = Link::new(2);
-        link.learn(Millis(5), Known::Era(Era::Legacy, 0));
+        link.learn(Millis(5), Known::Era(Era::Legacy, 0), Millis(0));
         assert!(link.known(Millis(4) + LEGACY_VERDICT_AGE, Key::Era).is_some());
         assert!(link.known(Millis(5) + LEGACY_VERDICT_AGE, Key::Era).is_none());
-        link.learn(Millis(5), Known::Era(Era::Modern, 0));
-        assert!(link.known(Millis(u64::MAX), Key::Era).is_some());
+        // One that was kept is as old as it is.
+        link.learn(
+            Millis(5),
+            Known::Era(Era::Legacy, 0),
+            LEGACY_VERDICT_AGE.since(Millis(7)),
+        );
+        assert!(link.known(Millis(11), Key::Era).is_some());
+        assert!(link.known(Millis(12), Key::Era).is_none());
+        link.learn(Millis(5), Known::Era(Era::Modern, 0), Millis(0));
+        assert!(link.known(Millis(u64::MAX - 1), Key::Era).is_some());
     }
 
     #[test]
@@ -389,10 +425,10 @@ mod tests {
         };
         let mut link = Link::new(2);
         for partition in [1, 2] {
-            link.learn(Millis(0), Known::Session(partition, session(), 0));
+            link.learn(Millis(0), Known::Session(partition, session(), 0), Millis(0));
         }
         assert!(link.known(Millis(0), Key::Session(1)).is_some());
-        link.learn(Millis(0), Known::Session(3, session(), 0));
+        link.learn(Millis(0), Known::Session(3, session(), 0), Millis(0));
         assert!(link.known(Millis(0), Key::Session(2)).is_none());
         assert!(link.known(Millis(0), Key::Session(1)).is_some());
         assert_eq!((link.sessions.len(), link.by_use.len()), (2, 2));
@@ -401,11 +437,11 @@ mod tests {
     #[test]
     fn forgets_only_what_it_was_told_about() {
         let mut link = Link::new(2);
-        link.learn(Millis(0), Known::Era(Era::Legacy, 0));
+        link.learn(Millis(0), Known::Era(Era::Legacy, 0), Millis(0));
         let Some(Known::Era(_, number)) = link.known(Millis(0), Key::Era) else {
             panic!()
         };
-        link.learn(Millis(0), Known::Era(Era::Modern, 0));
+        link.learn(Millis(0), Known::Era(Era::Modern, 0), Millis(0));
         link.forget(Key::Era, number);
         assert!(link.known(Millis(0), Key::Era).is_some());
     }

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::exec::{Executor, Happening, Outcome, Sent, TaskId};
 use crate::flow::{self, Secret, Upstream};
-use crate::link::Link;
+use crate::link::{Era, Link};
 use crate::seed::Seed;
 use crate::trouble::Trouble;
 
@@ -123,6 +123,7 @@ impl Replica {
         let authority = config.authority.as_ref();
         let upstream = Upstream {
             url: authority.map(|authority| authority.url.clone()),
+            version: authority.and_then(|authority| authority.protocol_version),
             token: authority
                 .and_then(|authority| authority.token.clone())
                 .map(Secret),
@@ -134,6 +135,10 @@ impl Replica {
             seed: [0; 4],
         };
         let (lease, max_partitions) = (host.lease, config.limits.max_partitions);
+        let mut link = Link::new(max_partitions);
+        if let Some(version) = upstream.version {
+            link.pin(Era::of(version));
+        }
         let mut core = Core::new(config);
         if host.sessions {
             core.keep_sessions();
@@ -148,7 +153,7 @@ impl Replica {
             clock: Clock::default(),
             desk: Desk::new(lease),
             executor: Executor::new(host),
-            link: Link::new(max_partitions),
+            link,
             seed: Seed::new(),
             upstream: Arc::new(upstream),
             flights: Table::new(),

@@ -21,6 +21,8 @@ const VALID: &[&str] = &[
     "{}",
     r#"{"$schema":"leeward.schema.json","authority":"https://a.example/mcp"}"#,
     r#"{"authority":{"url":"http://127.0.0.1:3000/mcp","token":"secret"},"principal":"ann"}"#,
+    r#"{"authority":{"url":"https://a.example/mcp","protocolVersion":"2025-03-26"}}"#,
+    r#"{"authority":{"url":"https://a.example/mcp","protocolVersion":"2026-07-28"}}"#,
     r#"{"policy":[{"tool":"get_*","rule":"cache; max-age=60; private; tags=\"repo:{owner}/{repo}\""}]}"#,
     r#"{"policy":[{"resource":"test://{id}/data","rule":"cache;stale-if-error=600"},{"tool":"x","rule":"deny"}]}"#,
     r#"{"limits":{"maxCacheBytes":0,"maxFlights":1,"requestTimeoutMs":1000},"anonymous":"public-only"}"#,
@@ -39,6 +41,10 @@ const INVALID: &[(&str, &str)] = &[
     (
         r#"{"authority":{"url":"https://user:pass@a.example/"}}"#,
         "authority.url",
+    ),
+    (
+        r#"{"authority":{"url":"https://a.example/","protocolVersion":"2024-11-05"}}"#,
+        "authority.protocolVersion",
     ),
     (r#"{"principal":""}"#, "principal"),
     (r#"{"policy":[{"tool":"x"}]}"#, "policy[0].rule"),

@@ -43,6 +43,11 @@ export interface Authority {
   url: string;
   /** Static bearer token, 1 to 8192 visible ASCII characters; unused where `credentialFor` is given. */
   token?: string | undefined;
+  /**
+   * The protocol version that the authority speaks, no other: it is not asked. For one that answers `server/discover`
+   * wrongly.
+   */
+  protocolVersion?: "2026-07-28" | "2025-11-25" | "2025-06-18" | "2025-03-26" | undefined;
 }
 
 /** Limits, each a whole number; whatever is left out has its default. */

@@ -88,7 +88,7 @@ pub(super) enum Question {
     Renumber,
     Event(Event),
     Claim(Key),
-    Learn(Known),
+    Learn(Known, Millis),
     Fail(Key, Option<Trouble>),
     Forget(Key, u64),
 }
@@ -448,9 +448,9 @@ impl Io {
         }
     }
 
-    /// Tells what was found out; returns the number it is known under.
-    pub(crate) async fn learn(&mut self, known: Known) -> u64 {
-        match self.ask(Question::Learn(known)).await {
+    /// Tells what was found out so long ago; returns the number it is known under.
+    pub(crate) async fn learn(&mut self, known: Known, age: Millis) -> u64 {
+        match self.ask(Question::Learn(known, age)).await {
             Got::Learnt(number) => number,
             _ => 0,
         }

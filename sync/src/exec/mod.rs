@@ -395,8 +395,8 @@ impl Executor {
                     link.claim(now, key, task.number, answer);
                     continue;
                 }
-                Question::Learn(known) => {
-                    let number = link.learn(now, known);
+                Question::Learn(known, age) => {
+                    let number = link.learn(now, known, age);
                     let _ = answer.send(Got::Learnt(number));
                     continue;
                 }

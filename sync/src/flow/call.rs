@@ -23,7 +23,7 @@ use super::message::Response;
 use super::{Secret, Trip, Upstream, era, grant, message, session, within};
 use crate::breaker::Fared;
 use crate::exec::{Io, Outcome, Sent};
-use crate::link::{Era, Key};
+use crate::link::Era;
 use crate::trouble::Trouble;
 
 /// The discovery of an authority without one: any of the three may turn out empty.
@@ -131,6 +131,11 @@ impl Trip<'_> {
                 return Ok(self.answer(self.discovered(body, code), Vec::new()));
             }
             let (outcome, wrong_era) = match era {
+                Era::Modern
+                    if self.upstream.version.is_some() && self.forward.method == "server/discover" =>
+                {
+                    return Ok(self.answer(Body::Result(UNDISCOVERED.into()), Vec::new()));
+                }
                 Era::Modern => self.modern().await,
                 Era::Legacy if self.open.is_some() => match self.follow().await {
                     Ok(answer) => (Ok(answer), WrongEra::No),
@@ -140,8 +145,11 @@ impl Trip<'_> {
                 Era::Legacy if self.forward.method.starts_with("tasks/") => return Err(Trouble::unheard()),
                 Era::Legacy => self.legacy().await,
             };
+            if self.upstream.version.is_some() {
+                return outcome;
+            }
             if wrong_era != WrongEra::No {
-                self.io.forget(Key::Era, number).await;
+                era::forget(self, number).await;
             }
             if wrong_era == WrongEra::Refused && core::mem::take(&mut again) {
                 self.sent.clear();

@@ -2,23 +2,28 @@
 //!
 //! Found out before the first request is sent, so that a write is never sent to find out: `server/discover`
 //! first, then, if that is refused, `initialize` (2026-07-28, Versioning, Backward Compatibility). Outages are no
-//! verdict. One flow finds out at a time; the verdict is kept in [`crate::link`].
+//! verdict. One flow finds out at a time; the verdict is kept in [`crate::link`], and with its date in the vault, so
+//! that a replica which starts again need not find out.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use leeward::Millis;
 use leeward::border::Event;
 use leeward::dispatch::Body;
-use leeward::json::{Members, elements, string};
+use leeward::json::{Members, elements, string, unsigned};
 use leeward::mcp::names;
 
-use super::Trip;
 use super::http::{Received, Rules, exchange, post};
+use super::{Trip, Upstream, digest};
 use super::{message, session};
+use crate::limits::LEGACY_VERDICT_AGE;
 use crate::link::{Era, Key, Known};
 use crate::trouble::Trouble;
 
 const DISCOVER: &str = "server/discover";
+const MODERN: &str = "modern";
+const LEGACY: &str = "legacy";
 
 /// The authority's era and the number of the verdict; and the answer to the request itself, if finding out
 /// brought it.
@@ -29,12 +34,17 @@ pub(super) async fn detect(trip: &mut Trip<'_>) -> Result<(Era, u64, Option<Rece
         };
         return Ok((era, number, None));
     }
+    if let Some((era, age)) = recall(trip).await {
+        let number = trip.io.learn(Known::Era(era, 0), age).await;
+        return Ok((era, number, None));
+    }
     match probe(trip).await {
         Ok(found) => {
             trip.io.event(Event::AuthorityVersion {
                 version: found.version.into(),
             });
-            let number = trip.io.learn(Known::Era(found.era, 0)).await;
+            let number = trip.io.learn(Known::Era(found.era, 0), Millis(0)).await;
+            note(trip, found.era).await;
             let own = trip.forward.method == DISCOVER && found.era == Era::Modern;
             Ok((found.era, number, found.answer.filter(|_| own)))
         }
@@ -44,6 +54,43 @@ pub(super) async fn detect(trip: &mut Trip<'_>) -> Result<(Era, u64, Option<Rece
             Err(trouble)
         }
     }
+}
+
+/// What the vault has under this key is the verdict about an endpoint.
+pub(super) fn key(upstream: &Upstream) -> String {
+    let url = upstream.url.as_deref().unwrap_or_default();
+    alloc::format!("era:{}", digest(url, [0, 1, 2, 3]))
+}
+
+/// Keeps a verdict with its date.
+async fn note(trip: &mut Trip<'_>, era: Era) {
+    let since = trip.io.now().await.unix.0;
+    let era = match era {
+        Era::Modern => MODERN,
+        Era::Legacy => LEGACY,
+    };
+    let record = alloc::format!(r#"{{"era":"{era}","since":{since}}}"#);
+    trip.io.keep(key(trip.upstream), Some(record.into_bytes()));
+}
+
+/// The verdict that was kept, and its age. One that is damaged, or of a date to come, is none.
+async fn recall(trip: &mut Trip<'_>) -> Option<(Era, Millis)> {
+    let record = trip.io.load(key(trip.upstream)).await.ok()??;
+    let record = Members::parse(core::str::from_utf8(&record).ok()?)?;
+    let since = Millis(record.raw("since").and_then(unsigned)?);
+    let now = trip.io.now().await.unix;
+    let era = match &*record.string("era")? {
+        MODERN => Era::Modern,
+        LEGACY if since <= now && now.since(since) < LEGACY_VERDICT_AGE => Era::Legacy,
+        _ => return None,
+    };
+    Some((era, now.since(since)))
+}
+
+/// A verdict turned out wrong.
+pub(super) async fn forget(trip: &mut Trip<'_>, number: u64) {
+    trip.io.forget(Key::Era, number).await;
+    trip.io.keep(key(trip.upstream), None);
 }
 
 struct Found {
@@ -77,9 +124,13 @@ async fn probe(trip: &mut Trip<'_>) -> Result<Found, Trouble> {
         Verdict::Modern => return Ok(Found::modern(answer)),
         Verdict::Outage(status) => return Err(Trouble::status(status, None, false)),
         Verdict::NoCommonVersion => return Err(Trouble::invalid(session::NO_VERSION, "")),
-        Verdict::Refused | Verdict::Legacy => {}
+        Verdict::Refused | Verdict::Legacy(_) => {}
     }
-    let handshake = session::initialize(trip).await;
+    let version = match first {
+        Verdict::Legacy(version) => version,
+        _ => session::VERSIONS[0],
+    };
+    let handshake = session::initialize(trip, version).await;
     match handshake {
         Ok(session) => {
             let version = session.version;
@@ -151,8 +202,8 @@ pub(super) fn headers(
 pub(crate) enum Verdict {
     /// It speaks 2026-07-28.
     Modern,
-    /// It names versions, and among them one of the session era.
-    Legacy,
+    /// It names versions, and this is the newest one of the session era among them.
+    Legacy(&'static str),
     /// It does not know `server/discover`.
     Refused,
     /// It names versions, and none that is spoken here.
@@ -173,19 +224,21 @@ fn verdict(received: &Received) -> Verdict {
     };
     match code {
         names::ERROR_HEADER_MISMATCH | names::ERROR_MISSING_CAPABILITY => Verdict::Modern,
-        names::ERROR_UNSUPPORTED_VERSION => {
-            let supported = Members::parse(error)
-                .and_then(|error| error.raw("data"))
-                .and_then(Members::parse)
-                .and_then(|data| data.raw("supported"));
-            supported.and_then(choose).unwrap_or(Verdict::NoCommonVersion)
-        }
+        names::ERROR_UNSUPPORTED_VERSION => supported(error)
+            .and_then(choose)
+            .unwrap_or(Verdict::NoCommonVersion),
         // Only a stateless server misses something in `_meta`.
         -32602 if error.contains("_meta") || error.contains("io.modelcontextprotocol/") => Verdict::Modern,
         _ if received.status == 403 => Verdict::Outage(403),
         _ if received.status >= 500 => Verdict::Outage(received.status),
         _ => Verdict::Refused,
     }
+}
+
+/// The raw array of versions in an error's `data.supported`.
+pub(super) fn supported(error: &str) -> Option<&str> {
+    let data = Members::parse(error)?.raw("data").and_then(Members::parse)?;
+    data.raw("supported")
 }
 
 /// Chooses from a raw array of versions; `None` if it is none.
@@ -198,8 +251,8 @@ pub(crate) fn choose(versions: &str) -> Option<Verdict> {
     };
     Some(if has(names::MODERN) {
         Verdict::Modern
-    } else if session::VERSIONS.iter().any(|version| has(version)) {
-        Verdict::Legacy
+    } else if let Some(version) = session::VERSIONS.into_iter().find(|version| has(version)) {
+        Verdict::Legacy(version)
     } else {
         Verdict::NoCommonVersion
     })
@@ -241,7 +294,10 @@ mod tests {
             result(r#"{"supportedVersions":["2025-11-25","2026-07-28"]}"#),
             Verdict::Modern
         );
-        assert_eq!(result(r#"{"supportedVersions":["2025-06-18"]}"#), Verdict::Legacy);
+        assert_eq!(
+            result(r#"{"supportedVersions":["2025-06-18"]}"#),
+            Verdict::Legacy("2025-06-18")
+        );
         assert_eq!(
             result(r#"{"supportedVersions":["2099-01-01"]}"#),
             Verdict::NoCommonVersion
@@ -256,7 +312,7 @@ mod tests {
         );
         assert_eq!(
             error(400, -32022, r#","data":{"supported":["2025-03-26"]}"#),
-            Verdict::Legacy
+            Verdict::Legacy("2025-03-26")
         );
         assert_eq!(
             error(400, -32022, r#","data":{"supported":[1]}"#),

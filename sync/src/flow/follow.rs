@@ -35,7 +35,7 @@ const LISTS: [(&str, &str); 3] = [
 impl Trip<'_> {
     /// Listens until the stream is lost.
     pub(super) async fn follow(&mut self) -> Result<Answer, Failed> {
-        let session = session::initialize(self).await?;
+        let session = session::initialize(self, session::VERSIONS[0]).await?;
         Err(self.follow_in(&session).await.into())
     }
 

@@ -47,6 +47,8 @@ use crate::trouble::Trouble;
 pub(crate) struct Upstream {
     /// The endpoint; `None` if the configuration has no authority.
     pub(crate) url: Option<String>,
+    /// The protocol version that it speaks, if the configuration says so.
+    pub(crate) version: Option<&'static str>,
     /// The configuration's token.
     pub(crate) token: Option<Secret>,
     /// Ask the host for credentials instead.
@@ -153,8 +155,12 @@ async fn grant(io: &mut Io, upstream: &Upstream, forward: &Forward) -> Result<Gr
 
 /// A name for a credential that has none: keyed, so that it says nothing about the token.
 fn stand_in(token: &str, seed: [u64; 4]) -> String {
-    let [a, b, c, d] = seed;
-    alloc::format!("token:{:016x}{:016x}", siphash(token, a, b), siphash(token, c, d))
+    alloc::format!("token:{}", digest(token, seed))
+}
+
+/// 128 bits that stand for a text, in hexadecimal.
+fn digest(text: &str, [a, b, c, d]: [u64; 4]) -> String {
+    alloc::format!("{:016x}{:016x}", siphash(text, a, b), siphash(text, c, d))
 }
 
 #[expect(

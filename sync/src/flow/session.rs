@@ -7,12 +7,14 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use leeward::Millis;
 use leeward::dispatch::{Body, Forward};
 use leeward::json::{Members, is_object, push_string};
 use leeward::mcp::meta::LogLevel;
 use leeward::mcp::names;
 
 use super::Trip;
+use super::era::{Verdict, choose, supported};
 use super::http::{Received, Rules, exchange, has_word_session, notify, post};
 use super::message;
 use crate::limits::MAX_INITIALIZE_BYTES;
@@ -31,6 +33,8 @@ pub(super) struct Failed {
     pub(super) trouble: Trouble,
     /// The authority does not take `initialize`.
     pub(super) refused: bool,
+    /// But it would, with this one of [`VERSIONS`].
+    instead: Option<u8>,
 }
 
 impl From<Trouble> for Failed {
@@ -38,6 +42,7 @@ impl From<Trouble> for Failed {
         Self {
             trouble,
             refused: false,
+            instead: None,
         }
     }
 }
@@ -67,7 +72,7 @@ pub(super) async fn obtain(trip: &mut Trip<'_>) -> Result<(Arc<Session>, u64), F
             Some(Known::Era(..)) => {
                 return Err(Trouble::internal("a claim was answered with something else").into());
             }
-            None => match initialize(trip).await {
+            None => match initialize(trip, VERSIONS[0]).await {
                 Ok(session) => return Ok(keep(trip, session).await),
                 Err(failed) => {
                     trip.io.fail(key, Some(failed.trouble.clone())).await;
@@ -83,16 +88,32 @@ pub(super) async fn keep(trip: &mut Trip<'_>, session: Session) -> (Arc<Session>
     let session = Arc::new(session);
     let number = trip
         .io
-        .learn(Known::Session(session_of(trip.forward), session.clone(), 0))
+        .learn(
+            Known::Session(session_of(trip.forward), session.clone(), 0),
+            Millis(0),
+        )
         .await;
     (session, number)
 }
 
-/// Opens a session.
-pub(super) async fn initialize(trip: &mut Trip<'_>) -> Result<Session, Failed> {
+/// Opens a session, in this version unless one is pinned; in another one, if the authority refuses it and names that
+/// (2025-11-25, Lifecycle, Version Negotiation and Error Handling).
+pub(super) async fn initialize(trip: &mut Trip<'_>, version: &'static str) -> Result<Session, Failed> {
+    let pinned = trip.upstream.version;
+    let version = pinned.unwrap_or(version);
+    match open(trip, version).await {
+        Err(failed) => match failed.instead.and_then(|at| VERSIONS.get(usize::from(at))) {
+            Some(instead) if pinned.is_none() && *instead != version => open(trip, instead).await,
+            _ => Err(failed),
+        },
+        opened => opened,
+    }
+}
+
+async fn open(trip: &mut Trip<'_>, version: &'static str) -> Result<Session, Failed> {
     let params = alloc::format!(
         r#""protocolVersion":"{}","capabilities":{},{}"#,
-        VERSIONS[0],
+        version,
         trip.forward.inputs.to_json(),
         message::client_info("clientInfo")
     );
@@ -119,8 +140,9 @@ pub(super) async fn initialize(trip: &mut Trip<'_>) -> Result<Session, Failed> {
                 Some(400 | 402 | 404..=407 | 409..=428 | 430..=499)
             ),
             trouble,
+            instead: None,
         })?;
-    let session = read(&received, trip.credential.identity.clone())?;
+    let session = read(&received, trip.credential.identity.clone(), trip.upstream.version)?;
     let request = post(
         url,
         trip.token(),
@@ -140,7 +162,11 @@ pub(super) async fn initialize(trip: &mut Trip<'_>) -> Result<Session, Failed> {
     }
 }
 
-fn read(received: &Received, credential: Option<String>) -> Result<Session, Failed> {
+fn read(
+    received: &Received,
+    credential: Option<String>,
+    pinned: Option<&'static str>,
+) -> Result<Session, Failed> {
     let result = match &received.response.body {
         Body::Result(result) => result,
         Body::Error(_) if received.status >= 500 || received.status == 403 => {
@@ -152,6 +178,13 @@ fn read(received: &Received, credential: Option<String>) -> Result<Session, Fail
             return Err(Failed {
                 trouble,
                 refused: true,
+                instead: supported(error).and_then(|versions| {
+                    let Verdict::Legacy(version) = choose(versions)? else {
+                        return None;
+                    };
+                    let at = VERSIONS.iter().position(|known| *known == version)?;
+                    u8::try_from(at).ok()
+                }),
             });
         }
     };
@@ -162,7 +195,10 @@ fn read(received: &Received, credential: Option<String>) -> Result<Session, Fail
         return Err(Trouble::invalid("the authority's initialize result is not valid", "").into());
     };
     let chosen = members.string("protocolVersion").unwrap_or_default();
-    let Some(version) = VERSIONS.into_iter().find(|version| *version == chosen) else {
+    let Some(version) = VERSIONS.into_iter().find(|version| {
+        // A pinned version is the only one.
+        *version == chosen && pinned.is_none_or(|pinned| pinned == *version)
+    }) else {
         return Err(Trouble::invalid(NO_VERSION, crate::trouble::cut_text(&chosen)).into());
     };
     Ok(Session {
@@ -268,7 +304,7 @@ mod tests {
     #[test]
     fn makes_a_discovery_of_the_initialize_result() {
         let result = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"x","version":"1"},"instructions":"be\nkind"}"#;
-        let session = read(&received(200, Body::Result(result.into())), None)
+        let session = read(&received(200, Body::Result(result.into())), None, None)
             .map_err(|_| ())
             .unwrap();
         assert_eq!(
@@ -293,7 +329,7 @@ mod tests {
             r#"{"protocolVersion":1}"#,
             &big,
         ] {
-            let failed = read(&received(200, Body::Result(result.into())), None)
+            let failed = read(&received(200, Body::Result(result.into())), None, None)
                 .map(|_| ())
                 .unwrap_err();
             assert!(!failed.refused);

@@ -62,7 +62,7 @@ impl Probe {
                     discovered: Some(result),
                 },
                 // One without versions is no `DiscoverResult`.
-                Some(flow::Verdict::Legacy) | None => Verdict::Legacy,
+                Some(flow::Verdict::Legacy(_)) | None => Verdict::Legacy,
                 Some(_) => Verdict::NoCommonVersion,
             },
             Body::Error(error) => match code {
@@ -78,7 +78,7 @@ impl Probe {
                     {
                         Some(flow::Verdict::Modern) => Verdict::Modern { discovered: None },
                         // Modern, but for others: these versions it gives by a handshake.
-                        Some(flow::Verdict::Legacy) => Verdict::Legacy,
+                        Some(flow::Verdict::Legacy(_)) => Verdict::Legacy,
                         _ => Verdict::NoCommonVersion,
                     }
                 }

@@ -7,7 +7,9 @@ mod farewells;
 mod input;
 mod listen;
 mod patience;
+mod verdicts;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,6 +33,7 @@ struct Rig {
     host: ScriptedHost,
     upstream: Upstream,
     now: Millis,
+    unix: Millis,
     flights: u64,
     outcomes: Vec<(FlightId, Outcome)>,
     relayed: Vec<String>,
@@ -52,6 +55,7 @@ impl Rig {
             host: ScriptedHost::new(authority),
             upstream: Upstream {
                 url: Some("https://a.example/mcp".into()),
+                version: None,
                 token: None,
                 hook: false,
                 oauth: None,
@@ -61,6 +65,7 @@ impl Rig {
                 seed: [1, 2, 3, 4],
             },
             now: Millis(0),
+            unix: Millis(0),
             flights: 0,
             outcomes: Vec::new(),
             relayed: Vec::new(),
@@ -195,7 +200,8 @@ fn legacy(mut rest: impl FnMut(&Seen) -> Say + Send + 'static) -> impl FnMut(&Se
     move |seen| match &*seen.method {
         "initialize" => {
             sessions += 1;
-            assert_eq!(seen.params["protocolVersion"], "2025-11-25");
+            let version = seen.params["protocolVersion"].as_str().unwrap();
+            assert!(leeward::mcp::names::session_era(version).is_some());
             assert_eq!(seen.params["clientInfo"]["name"], "leeward");
             seen.result(json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "old"}}))
                 .with("mcp-session-id", &alloc::format!("s{sessions}"))
