@@ -16,6 +16,7 @@ mod local;
 mod mirrored;
 mod outages;
 mod policy;
+mod retries;
 mod sessions;
 mod tasks;
 mod time;
@@ -51,6 +52,7 @@ pub const ALL: &[&[Case]] = &[
     mirrored::CASES,
     outages::CASES,
     policy::CASES,
+    retries::CASES,
     sessions::CASES,
     tasks::CASES,
     time::CASES,

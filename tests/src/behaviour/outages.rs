@@ -150,6 +150,35 @@ cases! {
         run.ask(&call).fails(Code::AuthorityUnreachable);
     }
 
+    /// After so many outages in a row nothing is sent, and nothing waits: what is stored serves, writes have no effect.
+    fn an_authority_that_is_down_is_left_alone(host) needs(Clock) {
+        let mut run = Run::open(host, Setup::tools(LONG));
+        let call = Message::call("get_ticket", "{}");
+        let first = run.miss(&call);
+        run.target.advance(61_000);
+        run.authority()
+            .always("tools/call", None, Box::new(|_| Plan::body(503, "text/html", "busy")));
+        for n in 0..5 {
+            run.miss(&Message::call("get_ticket", &format!(r#"{{"n":{n}}}"#)))
+                .fails(Code::AuthorityUnreachable);
+        }
+        let seen = run.trips("tools/call");
+        let stale = run.ask(&call);
+        assert_eq!(stale.text(), first.text());
+        assert_eq!(stale.cache().detail.as_deref(), Some("offline"));
+        for refused in ["get_user", "put_ticket"] {
+            let answer = run.ask(&Message::call(refused, "{}"));
+            answer.fails(Code::AuthorityUnreachable);
+            let after = answer.error()["data"]["retryAfterMs"].as_u64();
+            assert!(after.is_some_and(|after| after <= 1000), "{answer:?}");
+        }
+        assert_eq!(run.trips("tools/call"), seen);
+        run.authority().plain();
+        run.target.advance(1001);
+        run.miss(&Message::call("put_ticket", "{}")).result();
+        run.goes_on();
+    }
+
     fn retry_after_is_passed_on(host) {
         let mut run = Run::open(host, Setup::tools(GET));
         run.goes_on();
