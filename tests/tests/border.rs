@@ -3,6 +3,7 @@
 
 use leeward::border::{Credential, Input};
 use leeward::dispatch::Caller;
+use leeward::limits::MAX_EVENT_BYTES;
 use leeward::{Config, Ctx, Failure, Millis, Now, OpId, Output, Request, Served};
 use leeward_sync::{Host as Abilities, Replica};
 use leeward_tests::behaviour::cases_of;
@@ -315,5 +316,147 @@ fn the_same_run_gives_the_same_bytes() {
         for (one, two) in first.iter().zip(&second) {
             assert_eq!(one, two);
         }
+    }
+}
+
+const CHUNK: usize = 64 << 10;
+
+/// An answer of the authority: a beginning, then one byte again and again.
+struct Flood {
+    headers: &'static [(&'static str, &'static str)],
+    begins: &'static str,
+    repeats: u8,
+    /// After how many bytes it ends, and how; otherwise it does not.
+    ends: Option<(usize, &'static str)>,
+}
+
+/// What a replica took of a body: how many bytes, whether it stopped the fetch, and its answer.
+fn take(flood: &Flood, most: usize) -> (usize, bool, Vec<u8>) {
+    let config = format!(
+        r#"{{"authority":{{"url":"http://a.test/mcp","protocolVersion":"{MODERN}"}},
+            "limits":{{"maxResponseBytes":{most},"maxCacheBytes":0}}}}"#
+    );
+    let config = Config::parse(&config).expect("a sound configuration");
+    let mut replica = Replica::new(config, Abilities::default());
+    let now = Now::default();
+    let caller = Caller::Principal("ann".into());
+    let bytes = ticket(1).bytes(MODERN);
+    let request = Request {
+        caller: &caller,
+        ctx: Ctx::SHARED,
+        connection: 0,
+        headers: None,
+        negotiated: None,
+        message: &bytes,
+        verb: leeward::Verb::Post,
+        peek: false,
+    };
+    assert!(matches!(
+        replica.serve(now, request, &mut Vec::new()),
+        Served::Wait(_)
+    ));
+    let (mut taken, mut ended, mut aborted, mut answer) = (0, false, false, Vec::new());
+    let mut body = flood.begins.as_bytes().to_vec();
+    while let Some(output) = replica.poll_output(Ctx::SHARED) {
+        let input = match output {
+            Output::Entropy { op, bytes } => Input::Entropy {
+                op,
+                bytes: vec![7; bytes],
+            },
+            Output::Fetch { op, request } => {
+                // The one id of this replica.
+                let sent: serde_json::Value = serde_json::from_slice(&request.body).expect("JSON");
+                let id = sent["id"].to_string();
+                body = String::from_utf8(body).expect("text").replace("$ID", &id).into();
+                let header = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+                Input::Head {
+                    op,
+                    status: 200,
+                    headers: flood.headers.iter().map(header).collect(),
+                }
+            }
+            Output::Read { op, .. } => {
+                assert!(!aborted);
+                // One at a time: nothing more is asked for before this one is there.
+                while let Some(output) = replica.poll_output(Ctx::SHARED) {
+                    assert!(!matches!(output, Output::Read { .. }), "a second read");
+                }
+                if ended {
+                    Input::End { op }
+                } else {
+                    let end = flood.ends.filter(|(length, _)| taken >= *length);
+                    ended = end.is_some();
+                    let mut bytes = std::mem::take(&mut body);
+                    match end {
+                        Some((_, end)) => bytes.extend_from_slice(end.as_bytes()),
+                        None => bytes.resize(CHUNK, flood.repeats),
+                    }
+                    taken += bytes.len();
+                    Input::Chunk { op, bytes }
+                }
+            }
+            Output::Abort { .. } => {
+                aborted = true;
+                continue;
+            }
+            Output::Reply(reply) => {
+                answer = reply.part;
+                continue;
+            }
+            _ => continue,
+        };
+        replica.handle(now, Ctx::SHARED, input);
+    }
+    (taken, aborted, answer)
+}
+
+/// A body is read chunk by chunk, each when the one before was taken in, and no further than a limit.
+#[test]
+fn of_a_large_body_one_chunk_is_under_way_and_nothing_beyond_the_limit() {
+    const JSON: (&str, &str) = ("content-type", "application/json");
+    const EVENTS: (&str, &str) = ("content-type", "text/event-stream");
+    const BEGINS: &str = r#"{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"complete","content":[],"x":""#;
+    let json = Flood {
+        headers: &[JSON],
+        begins: BEGINS,
+        repeats: b'x',
+        ends: Some((64 << 20, "\"}}")),
+    };
+    let (_, aborted, answer) = take(&json, 65 << 20);
+    assert!(!aborted);
+    assert!(answer.len() > 64 << 20, "{}", answer.len());
+    let endless = |headers, begins, repeats| Flood {
+        headers,
+        begins,
+        repeats,
+        ends: None,
+    };
+    let announced: &[_] = &[JSON, ("content-length", "99999999")];
+    for (name, flood, most, taken) in [
+        ("json", endless(&[JSON], BEGINS, b'x'), 64 << 20, 64 << 20),
+        ("announced", endless(announced, BEGINS, b'x'), 64 << 20, 0),
+        ("events", endless(&[EVENTS], "", b'\n'), 1 << 20, 1 << 20),
+        (
+            "one event",
+            endless(&[EVENTS], "data: ", b'x'),
+            64 << 20,
+            MAX_EVENT_BYTES,
+        ),
+        (
+            "neither",
+            endless(&[("content-type", "text/html")], "<p>", b'x'),
+            64 << 20,
+            0,
+        ),
+    ] {
+        let (took, aborted, answer) = take(&flood, most);
+        assert!(aborted, "{name}");
+        assert!(
+            took >= taken && took <= taken + CHUNK,
+            "{name}: {took} of {taken}"
+        );
+        // A tool that nobody vouches for is a write.
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.contains("unknown_outcome"), "{name}: {answer}");
     }
 }

@@ -251,3 +251,59 @@ fn who_is_limited_twice_waits_as_long_as_told_and_nobody_else() {
     assert_eq!(rig.code(read()), Code::RateLimited);
     assert_eq!(rig.host.seen.len(), sent + 2);
 }
+
+fn listen() -> Forward {
+    Forward {
+        method: "subscriptions/listen".into(),
+        name: None,
+        params: r#""notifications":{"toolsListChanged":true}"#.into(),
+        ..read()
+    }
+}
+
+fn acknowledged() -> Value {
+    let params = json!({"notifications": {"toolsListChanged": true}});
+    json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
+}
+
+#[test]
+fn a_subscription_waits_for_an_authority_that_is_down() {
+    let mut rig = down(|_| Say::events(&[acknowledged()], End::Hangs));
+    rig.start(listen());
+    rig.pump();
+    assert!(rig.host.seen.is_empty() && rig.outcomes.is_empty());
+    let at = rig.executor.timeout(Ctx::SHARED).expect("it waits");
+    rig.pass(at);
+    rig.pump();
+    assert_eq!(
+        (rig.host.methods(), rig.relayed.len()),
+        (Vec::from(["subscriptions/listen"]), 1)
+    );
+    // Its stream is open: that is an answer.
+    assert_eq!(rig.outages.last(), Some(&(at, Event::AuthorityUp)));
+}
+
+#[test]
+fn a_subscription_that_breaks_with_its_authority_comes_back_with_it() {
+    let mut nth = 0;
+    let mut rig = Rig::new(modern(move |_| {
+        nth += 1;
+        match nth {
+            1 => Say::events(&[acknowledged()], End::Broken),
+            2..20 => Say::lost(false),
+            _ => Say::events(&[acknowledged()], End::Hangs),
+        }
+    }));
+    rig.start(listen());
+    rig.pump();
+    while rig.relayed.len() < 3 {
+        let at = rig.executor.timeout(Ctx::SHARED).expect("it goes on");
+        rig.pass(at);
+        rig.pump();
+        assert!(rig.outcomes.is_empty());
+    }
+    assert_eq!(rig.relayed[1], "lost");
+    let told: Vec<_> = rig.outages.iter().map(|(_, event)| event).collect();
+    assert_eq!(told, [&Event::AuthorityDown, &Event::AuthorityUp]);
+    assert_eq!(rig.host.seen.len(), 1 + 20);
+}
