@@ -46,7 +46,10 @@ pub(super) async fn detect(trip: &mut Trip<'_>) -> Result<(Era, u64, Option<Rece
             let number = trip.io.learn(Known::Era(found.era, 0), Millis(0)).await;
             note(trip, found.era).await;
             let own = trip.forward.method == DISCOVER && found.era == Era::Modern;
-            Ok((found.era, number, found.answer.filter(|_| own)))
+            // Refused for a version, and what it speaks is spoken here: the request itself is still to be made.
+            let answers =
+                |received: &Received| own && received.response.code != Some(names::ERROR_UNSUPPORTED_VERSION);
+            Ok((found.era, number, found.answer.filter(answers)))
         }
         Err(trouble) => {
             let shared = trouble.is_everybodys().then(|| trouble.clone());
@@ -215,10 +218,9 @@ pub(crate) enum Verdict {
 fn verdict(received: &Received) -> Verdict {
     let (error, code) = match (&received.response.body, received.response.code) {
         (Body::Result(result), _) => {
+            // Some servers of the session era answer every method that they do not know with an empty result.
             let listed = Members::parse(result).and_then(|members| members.raw("supportedVersions"));
-            return listed.map_or(Verdict::Modern, |listed| {
-                choose(listed).unwrap_or(Verdict::Modern)
-            });
+            return listed.and_then(choose).unwrap_or(Verdict::Refused);
         }
         (Body::Error(error), code) => (error, code.unwrap_or_default()),
     };
@@ -289,7 +291,8 @@ mod tests {
                 session: None,
             })
         };
-        assert_eq!(result("{}"), Verdict::Modern);
+        assert_eq!(result("{}"), Verdict::Refused);
+        assert_eq!(result(r#"{"supportedVersions":{}}"#), Verdict::Refused);
         assert_eq!(
             result(r#"{"supportedVersions":["2025-11-25","2026-07-28"]}"#),
             Verdict::Modern

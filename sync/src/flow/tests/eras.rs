@@ -164,6 +164,39 @@ fn works_without_discovery_and_without_sessions() {
     assert_eq!(rig.host.seen.len(), 4);
 }
 
+/// 2026-07-28, Versioning: what a server answers with `UnsupportedProtocolVersion` is asked again in a version it names.
+#[test]
+fn a_discovery_refused_for_its_version_is_asked_again_once() {
+    let refuse = |seen: &Seen| {
+        let data = json!({"supported": ["2026-07-28"], "requested": "2026-07-28"});
+        seen.error(400, json!({"code": -32022, "message": "no", "data": data}))
+    };
+    let mut asked = 0;
+    let mut rig = Rig::new(move |seen: &Seen| {
+        asked += 1;
+        match asked {
+            1 => refuse(seen),
+            _ => seen.result(json!({"supportedVersions": ["2026-07-28"], "who": "authority"})),
+        }
+    });
+    assert_eq!(result_of(rig.call(discover()))["who"], "authority");
+    assert_eq!(rig.host.methods(), ["server/discover"; 2]);
+    let mut rig = Rig::new(refuse);
+    assert_eq!(error_of(rig.call(discover())), -32022);
+    assert_eq!(rig.host.methods(), ["server/discover"; 4]);
+}
+
+#[test]
+fn who_answers_everything_with_nothing_is_asked_for_a_session() {
+    let mut serve = legacy(|seen| seen.result(json!({"contents": []})));
+    let mut rig = Rig::new(move |seen: &Seen| match &*seen.method {
+        "server/discover" => seen.result(json!({})),
+        _ => serve(seen),
+    });
+    assert_eq!(result_of(rig.call(read())), json!({"contents": []}));
+    assert_eq!(rig.versions, ["2025-06-18"]);
+}
+
 #[test]
 fn picks_an_era_from_the_versions_an_authority_names() {
     let refuse = |supported: Value| {
@@ -198,7 +231,7 @@ fn an_outage_is_no_verdict() {
         let outage_again = outage.clone();
         let mut rig = Rig::new(move |seen: &Seen| {
             if core::mem::replace(&mut up, true) {
-                seen.result(json!({}))
+                seen.result(json!({"supportedVersions": ["2026-07-28"]}))
             } else {
                 outage_again.clone()
             }
@@ -297,7 +330,7 @@ fn a_dropped_prober_hands_its_duty_on() {
         if core::mem::take(&mut first) {
             Say::never()
         } else {
-            seen.result(json!({}))
+            seen.result(json!({"supportedVersions": ["2026-07-28"]}))
         }
     });
     let prober = rig.start(read());

@@ -206,7 +206,7 @@ fn the_deadline_ends_a_trip_at_every_step_and_frees_what_it_held() {
         (
             |seen| {
                 if seen.method == "server/discover" {
-                    seen.result(json!({}))
+                    seen.result(json!({"supportedVersions": ["2026-07-28"]}))
                 } else {
                     Say::events(&[], End::Hangs)
                 }
