@@ -20,7 +20,8 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { HOSTS, openLane } from "./lane.mjs";
-import { runScenario, scenariosOf, verdict } from "./suite.mjs";
+import { createReport, within } from "./report.mjs";
+import { runServerScenario, scenariosOf, verdict } from "./suite.mjs";
 
 const REVISIONS = ["2026-07-28", "2025-11-25"];
 
@@ -38,21 +39,16 @@ const NOT_RUN = /^tasks-status-notifications$/;
 
 const options = readOptions();
 const expectations = JSON.parse(readFileSync(new URL("expected-failures.json", import.meta.url), "utf8"));
-const details = [];
-let passed = 0;
-let failed = 0;
+const { count, warn, row, end } = createReport();
 let expected = 0;
 
 for (const host of options.host) {
   for (const revision of options.spec) await runLane(host, revision);
 }
-for (const line of details) console.log(line);
-if (expected > 0) console.log(`${expected} scenarios failed as expected-failures.json says`);
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+end(expected > 0 ? [`${expected} scenarios failed as expected-failures.json says`] : []);
 
 async function runLane(host, revision) {
-  const known = await scenariosOf(revision);
+  const known = await scenariosOf(revision, "server");
   const listed = expectations.filter(
     ({ spec, host: on = host, era = "both" }) =>
       host !== "direct" && spec === revision && on === host && era === options.era,
@@ -64,7 +60,7 @@ async function runLane(host, revision) {
   const required = known.filter((entry) => entry.required).length;
   const lane = await openLane({ host, revision, authority: options.authority, era: options.era });
   const tripColumns = lane.trips ? lane.passes.map((pass) => `trips ${pass}`) : [];
-  printRow(`${label}: ${required} required, ${known.length - required} beside`, lane.passes, tripColumns, "");
+  row(`${label}: ${required} required, ${known.length - required} beside`, lane.passes, tripColumns, "");
   try {
     for (const { scenario, required } of known) {
       if (!(options.scenarios ?? [scenario]).includes(scenario)) continue;
@@ -73,7 +69,7 @@ async function runLane(host, revision) {
       for (const pass of lane.passes) runs.push(await runPass(lane, scenario, revision, pass));
       const name = required ? scenario : `${scenario} (not scored)`;
       const verdict = judge(label, scenario, runs, listed);
-      printRow(name, runs.map(({ figures }) => figures), runs.flatMap(({ trips }) => trips ?? []), verdict);
+      row(name, runs.map(({ figures }) => figures), runs.flatMap(({ trips }) => trips ?? []), verdict);
     }
     for (const recorder of lane.recorders) judgeMessages(label, recorder);
     for (const { level, message } of lane.logs) {
@@ -86,7 +82,7 @@ async function runLane(host, revision) {
 
 async function runPass(lane, scenario, revision, pass) {
   const before = structuredClone(lane.trips?.snapshot());
-  const run = { pass, ...verdict(await runScenario(scenario, revision, lane.url)) };
+  const run = { pass, ...verdict(await runServerScenario(scenario, revision, lane.url)) };
   if (before === undefined) return run;
   const after = lane.trips.snapshot();
   run.trips = after.total - before.total;
@@ -115,7 +111,7 @@ function judge(lane, scenario, runs, expectations) {
   for (const { pass, ok, reasons } of runs) {
     const reason = reasons.map((reason) => `\n       ${reason}`).join("");
     if (listed === undefined) count(ok, `${label}, ${pass}:${reason}`);
-    if (ok && reason !== "") details.push(`warn ${label}, ${pass}:${reason}`);
+    if (ok && reason !== "") warn(`${label}, ${pass}:${reason}`);
   }
   if (listed === undefined) return ok ? "ok" : "FAIL";
   if (ok) count(false, `${label}: passes, though expected to fail (${listed.why})`);
@@ -133,19 +129,6 @@ function judgeMessages(label, { seen, violations }) {
   count(faults.length === 0, `${label}, ${figures}:\n       ${faults.join("\n       ")}`);
 }
 
-function count(ok, what) {
-  if (ok) passed += 1;
-  else {
-    failed += 1;
-    details.push(`FAIL ${what}`);
-  }
-}
-
-function printRow(name, figures, trips, verdict) {
-  const cells = [...figures.map((cell) => cell.padStart(6)), ...trips.map((cell) => String(cell).padStart(11))];
-  console.log(`${name.padEnd(52)}${cells.join("")}  ${verdict}`.trimEnd());
-}
-
 function readOptions() {
   const { values } = parseArgs({
     options: {
@@ -156,18 +139,8 @@ function readOptions() {
       scenarios: { type: "string" },
     },
   });
-  const within = (name, allowed) => {
-    for (const value of [values[name]].flat()) {
-      if (!allowed.includes(value)) refuse(`--${name} must be one of ${allowed.join(", ")}`);
-    }
-  };
-  within("host", Object.keys(HOSTS));
-  within("spec", REVISIONS);
-  within("era", ["both", "modern", "legacy"]);
+  within("host", values.host, Object.keys(HOSTS));
+  within("spec", values.spec, REVISIONS);
+  within("era", values.era, ["both", "modern", "legacy"]);
   return { ...values, scenarios: values.scenarios?.split(",") };
-}
-
-function refuse(message) {
-  console.error(message);
-  process.exit(2);
 }

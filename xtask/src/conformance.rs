@@ -1,4 +1,5 @@
-//! `conformance server`: the official suite through the replica; a step of `ci` for the worker alone.
+//! `conformance server` and `conformance client`: the official suite through the replica, on either side of it; steps of
+//! `ci` for one host each.
 
 use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsString;
@@ -15,16 +16,21 @@ use crate::setup;
 use crate::steps::{Step, counted};
 use crate::workspace::Workspace;
 
-/// `conformance server [OPTION VALUE]...`: builds, then runs the suite with its table shown.
+/// What runs the suite against a server, and against a client.
+const SERVER: &str = "tests/conformance/run.mjs";
+const CLIENT: &str = "tests/conformance/client.mjs";
+
+/// `conformance server|client [OPTION VALUE]...`: builds, then runs the suite with its table shown.
 ///
-/// The options are those of `tests/conformance/run.mjs`, which judges them; `--authority rmcp` is the one of `tests/rmcp`,
-/// built and started here.
+/// The options are those of `tests/conformance/run.mjs` and `client.mjs`, which judge them; `--authority rmcp` is the one
+/// of `tests/rmcp`, built and started here.
 pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result<ExitCode> {
-    match args.next()? {
-        Some(Arg::Value(side)) if side == "server" => {}
+    let program = match args.next()? {
+        Some(Arg::Value(side)) if side == "server" => SERVER,
+        Some(Arg::Value(side)) if side == "client" => CLIENT,
         Some(other) => return Err(other.unexpected().into()),
-        None => return Err(Error::new("conformance needs a side: server")),
-    }
+        None => return Err(Error::new("conformance needs a side: server or client")),
+    };
     let mut options: Vec<OsString> = Vec::new();
     let mut hosts: Vec<OsString> = Vec::new();
     let mut on_rmcp = false;
@@ -43,18 +49,21 @@ pub(crate) fn command(workspace: &Workspace, mut args: lexopt::Parser) -> Result
         options.extend([format!("--{name}").into(), value]);
     }
     setup::setup(workspace)?;
-    let wanted = |host: &str| hosts.is_empty() || hosts.iter().any(|asked| asked == host);
-    if wanted("worker") {
+    let wanted = |host: &str| hosts.iter().any(|asked| asked == host);
+    if wanted("worker") || hosts.is_empty() && program == SERVER {
         build::worker(workspace)?;
     }
-    if wanted("node") {
+    if wanted("node") || hosts.is_empty() {
         build::npm(workspace)?;
     }
     let authority = if on_rmcp { Some(rmcp(workspace)?) } else { None };
     if let Some(authority) = &authority {
         options.extend(["--authority".into(), authority.url().into()]);
     }
-    let status = suite(workspace).args(options).status().context("the suite")?;
+    let status = suite(workspace, program)
+        .args(options)
+        .status()
+        .context("the suite")?;
     Ok(if status.success() {
         ExitCode::SUCCESS
     } else {
@@ -91,10 +100,10 @@ pub(crate) fn steps() -> [Step; 2] {
 }
 
 fn through_the_worker(workspace: &Workspace, log: &Path, more: &[&str]) -> Result<Tally> {
-    let mut suite = suite(workspace);
+    let mut suite = suite(workspace, SERVER);
     counted(suite.args(["--host", "worker"]).args(more), log, report::driver)
 }
 
-fn suite(workspace: &Workspace) -> Command {
-    workspace.node(24, workspace.path("tests/conformance/run.mjs"))
+fn suite(workspace: &Workspace, program: &str) -> Command {
+    workspace.node(24, workspace.path(program))
 }

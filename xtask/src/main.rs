@@ -59,6 +59,10 @@ cargo xtask <command>
       --authority URL          an MCP server with the suite's fixtures (the test authority)
       --era both|modern|legacy  which revisions the test authority speaks (both)
       --scenarios A,B          only these
+  conformance client [options]  the official suite with the replica as the client; print its table
+      --host node|worker       where the replica runs (node); repeatable
+      --spec REV               2026-07-28, 2025-11-25 or 2025-03-26 (all); repeatable
+      --scenarios A,B          only these
   fuzz [TARGET]              the targets of tests/fuzz under libFuzzer (needs a C++ compiler), and `exports`
       --seconds N              how long each (60)
   ci                         what CI runs: checks, tests, `run --once`

@@ -1,0 +1,63 @@
+// What a scenario of the suite wants of a client: capabilities, answers, and what is asked in which order.
+
+const first = async ({ client, call }) => {
+  const [tool] = (await client.listTools()).tools;
+  if (tool) await call(tool.name, { a: 2, b: 3 });
+};
+const list = ({ client }) => client.listTools();
+
+/** The plays by scenario. */
+export const PLAYS = {
+  initialize: { ask: list },
+  tools_call: { ask: first },
+  "json-schema-ref-no-deref": { ask: list },
+  "json-schema-2020-12-preservation": {
+    async ask({ client, call }) {
+      const { tools } = await client.listTools();
+      const { inputSchema } = tools.find(({ name }) => name === "json_schema_2020_12_tool");
+      await call("json_schema_echo", { schema: inputSchema });
+    },
+  },
+  "elicitation-sep1034-client-defaults": {
+    capabilities: { elicitation: { form: { applyDefaults: true } } },
+    elicit: () => ({ action: "accept", content: {} }),
+    ask: ({ call }) => call("test_client_elicitation_defaults", {}),
+  },
+  "sse-retry": { ask: first },
+  "request-metadata": {
+    capabilities: { roots: {}, sampling: {}, elicitation: {} },
+    ask: list,
+  },
+  "sep-2322-client-request-state": {
+    capabilities: { elicitation: {} },
+    elicit: () => ({ action: "accept", content: { confirmed: true } }),
+    async ask({ call }) {
+      const names = ["test_mrtr_echo_state", "test_mrtr_unrelated", "test_mrtr_no_state", "test_mrtr_no_result_type"];
+      for (const name of names) await call(name, {});
+    },
+  },
+  "http-standard-headers": {
+    async ask({ client, call }) {
+      for (const { name } of (await client.listTools()).tools) await call(name, {});
+      for (const { uri } of (await client.listResources()).resources) await client.readResource({ uri });
+      for (const { name } of (await client.listPrompts()).prompts) await client.getPrompt({ name });
+    },
+  },
+  "http-custom-headers": {
+    async ask({ client, call, context }) {
+      await client.listTools();
+      for (const { name, arguments: args } of context.toolCalls) await call(name, args);
+    },
+  },
+  "http-invalid-tool-headers": {
+    async ask({ client, call }) {
+      for (const { name } of (await client.listTools()).tools) await call(name, {});
+    },
+  },
+};
+
+/** Scenarios that are reported only, of what the replica does not carry. */
+export const LACKING = {
+  "auth/enterprise-managed-authorization": "identity assertions of an enterprise (SEP-990)",
+  "auth/wif-jwt-bearer": "workload identities (RFC 7523 assertions as grants)",
+};
