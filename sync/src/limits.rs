@@ -30,6 +30,8 @@ pub(crate) const RESUME_MOST: Millis = Millis(30_000);
 /// How long is waited for the head of what is asked beside a stream: nothing else may bound that, and the stream is not
 /// read meanwhile, or is to be resumed by it.
 pub(crate) const BESIDE_MOST: Millis = Millis(10_000);
+/// How long a request waits for the stream of its session's own to begin; longer only once per session.
+pub(crate) const ASIDE_MOST: Millis = Millis(2000);
 /// How long a farewell may take: the cancellation of a request, the end of a session.
 pub(crate) const FAREWELL: Millis = Millis(1000);
 /// Most farewells under way. Further ones are left out: who hears none learns of the end by itself.

@@ -10,7 +10,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use futures::channel::oneshot;
 use leeward::Millis;
@@ -57,6 +57,19 @@ pub(crate) struct Session {
     pub(crate) discover: String,
     /// The least severe log level that the authority was told of, counted from 1; 0 before.
     pub(crate) level: AtomicU32,
+    /// What is known of its own stream.
+    pub(crate) aside: Aside,
+}
+
+/// The stream of a session's own, which one request at a time holds.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// Some request does.
+    pub(crate) held: AtomicBool,
+    /// The authority has none.
+    pub(crate) none: AtomicBool,
+    /// The authority does not begin it before it has something to say.
+    pub(crate) late: AtomicBool,
 }
 
 /// A thing to know.
@@ -421,6 +434,7 @@ mod tests {
                 credential: None,
                 discover: String::new(),
                 level: AtomicU32::new(0),
+                aside: Aside::default(),
             })
         };
         let mut link = Link::new(2);

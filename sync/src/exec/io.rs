@@ -85,6 +85,7 @@ pub(super) enum Question {
     Relay(String),
     Input(Vec<InputRequest>),
     Lost,
+    Split(oneshot::Receiver<Ask>),
     Renumber,
     Event(Event),
     Claim(Key),
@@ -408,8 +409,8 @@ impl Io {
         self.ask(Question::Relay(notification)).await;
     }
 
-    /// Puts requests of the authority to the agent. Every other timer of the flow stands still meanwhile. `None` if
-    /// the agent did not answer in [`leeward::limits::MAX_INPUT_WAIT`].
+    /// Puts requests of the authority to the agent, after those that it is asked already. Every other timer of the flow
+    /// stands still meanwhile. `None` if the agent did not answer in [`leeward::limits::MAX_INPUT_WAIT`].
     pub(crate) async fn input(&mut self, requests: Vec<InputRequest>) -> Option<InputResponses> {
         match self.ask(Question::Input(requests)).await {
             Got::Inputs(responses) => Some(responses),
@@ -430,6 +431,20 @@ impl Io {
         };
         self.next_id = number.wrapping_mul(IDS_PER_TRIP);
         number
+    }
+
+    /// Another handle of the same flow, with ids of its own, for what it does at the same time.
+    pub(crate) async fn split(&mut self) -> Self {
+        let (port, asks) = oneshot::channel();
+        let number = match self.ask(Question::Split(asks)).await {
+            Got::Learnt(number) => number,
+            _ => 0,
+        };
+        Self {
+            port,
+            flight: self.flight,
+            next_id: number.wrapping_mul(IDS_PER_TRIP),
+        }
     }
 
     /// Tells the operator.

@@ -79,7 +79,10 @@ struct Task {
     ctx: Ctx,
     /// Out of its place while it is polled, so that a flow that panicked is never polled again.
     flow: Option<Flow>,
-    asks: oneshot::Receiver<Ask>,
+    /// Of the handle that it was started with, and of those split off.
+    asks: Vec<oneshot::Receiver<Ask>>,
+    /// What the agent is to be asked once it answered what it is asked now.
+    later: VecDeque<(Vec<InputRequest>, oneshot::Sender<Got>)>,
     ops: Vec<OpId>,
     keys: Vec<Key>,
 }
@@ -124,7 +127,8 @@ impl Executor {
             number,
             ctx,
             flow: Some(flow(io)),
-            asks,
+            asks: Vec::from([asks]),
+            later: VecDeque::new(),
             ops: Vec::new(),
             keys: Vec::new(),
         };
@@ -219,13 +223,24 @@ impl Executor {
         let Some(task) = self.slots.get_mut(slot).and_then(|slot| slot.task.as_mut()) else {
             return;
         };
-        while let Ok(Some(Ask {
-            question,
-            answer,
-            next,
-        })) = task.asks.try_recv()
-        {
-            task.asks = next;
+        let mut handle = 0;
+        while let Some(asks) = task.asks.get_mut(handle) {
+            let Ask {
+                question,
+                answer,
+                next,
+            } = match asks.try_recv() {
+                Ok(Some(ask)) => ask,
+                Ok(None) => {
+                    handle += 1;
+                    continue;
+                }
+                Err(oneshot::Canceled) => {
+                    drop(task.asks.remove(handle));
+                    continue;
+                }
+            };
+            *asks = next;
             let ctx = task.ctx;
             let ops = &mut self.ops;
             let id = match question {
@@ -350,8 +365,8 @@ impl Executor {
                     id
                 }
                 Question::Input(requests) => {
-                    self.happened.push_back(Happening::Input(task.flight, requests));
-                    ops.input(ctx, answer, &task.ops, now, now + MAX_INPUT_WAIT)
+                    task.later.push_back((requests, answer));
+                    continue;
                 }
                 Question::Relay(notification) => {
                     self.happened
@@ -377,6 +392,12 @@ impl Executor {
                     if let Some(event) = link.fared(now, task.number, partition, fared) {
                         desk.event(ctx, event);
                     }
+                    continue;
+                }
+                Question::Split(asks) => {
+                    task.asks.push(asks);
+                    self.started = self.started.saturating_add(1);
+                    let _ = answer.send(Got::Learnt(self.started));
                     continue;
                 }
                 Question::Renumber => {
@@ -414,6 +435,16 @@ impl Executor {
             task.ops.push(id);
         }
         self.ops.sweep(&mut task.ops, desk);
+        while !self.ops.asks(&task.ops)
+            && let Some((requests, answer)) = task.later.pop_front()
+        {
+            if !answer.is_canceled() {
+                self.happened.push_back(Happening::Input(task.flight, requests));
+                let until = now + MAX_INPUT_WAIT;
+                task.ops
+                    .push(self.ops.input(task.ctx, answer, &task.ops, now, until));
+            }
+        }
     }
 
     /// Takes an answer of the host.

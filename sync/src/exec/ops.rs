@@ -207,16 +207,25 @@ impl Ops {
 
     /// What an agent answered to the flow with these open questions.
     pub(super) fn inputs(&mut self, ids: &[OpId], responses: InputResponses, now: Millis) {
-        let asks = |id: &&OpId| {
-            let op = self.ops.get(**id);
-            op.is_some_and(|op| matches!(op.state, State::Input { .. }))
-        };
-        if let Some(id) = ids.iter().find(asks)
-            && let Some(State::Input { answer, held, .. }) = self.remove(*id).map(|op| op.state)
+        if let Some(id) = self.asking(ids)
+            && let Some(State::Input { answer, held, .. }) = self.remove(id).map(|op| op.state)
         {
             self.go_on(held, now);
             let _ = answer.send(Got::Inputs(responses));
         }
+    }
+
+    /// Whether an agent is asked by one of these questions.
+    pub(super) fn asks(&self, ids: &[OpId]) -> bool {
+        self.asking(ids).is_some()
+    }
+
+    fn asking(&self, ids: &[OpId]) -> Option<OpId> {
+        let asks = |id: &OpId| {
+            let op = self.ops.get(*id);
+            op.is_some_and(|op| matches!(op.state, State::Input { .. }))
+        };
+        ids.iter().copied().find(asks)
     }
 
     /// Lets held timers run again.

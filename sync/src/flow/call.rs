@@ -20,7 +20,7 @@ use super::http::{Received, Rules, exchange, post};
 use super::learn::{Learned, learn};
 use super::listen::Listening;
 use super::message::Response;
-use super::{Secret, Trip, Upstream, era, grant, message, session, within};
+use super::{Secret, Trip, Upstream, aside, era, grant, message, session, within};
 use crate::breaker::Fared;
 use crate::exec::{Io, Outcome, Sent};
 use crate::link::Era;
@@ -268,19 +268,19 @@ impl Trip<'_> {
                 return (Ok(self.answer(body, Vec::new())), WrongEra::No);
             }
             session::set_level(self, &session).await;
+            let aside = self.aside(&session).await;
             let Forward { method, params, .. } = self.forward;
             let meta = message::legacy_meta(self.forward, self.progress());
             let url = self.upstream.url.as_deref().unwrap_or_default();
-            let outcome = self
-                .send(Some(self.forward.inputs), |id, token| {
-                    post(
-                        url,
-                        token,
-                        session::headers(&session),
-                        message::request(id, method, params, &meta),
-                    )
-                })
-                .await;
+            let work = self.send(Some(self.forward.inputs), |id, token| {
+                post(
+                    url,
+                    token,
+                    session::headers(&session),
+                    message::request(id, method, params, &meta),
+                )
+            });
+            let outcome = aside::beside(aside, work).await;
             if session::is_gone(&session, &outcome) {
                 self.sent.clear();
                 self.io.forget(session::key(self.forward), number).await;

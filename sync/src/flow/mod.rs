@@ -2,11 +2,12 @@
 //!
 //! [`call`] is a whole trip, [`listen`] what makes it a subscription, [`follow`] one
 //! within a session; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
-//! handshake; [`bridge`] asks
+//! handshake; [`mod@aside`] hears what is asked beside a request; [`bridge`] asks
 //! agents of another era what the authority wants to know; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
 //! [`http`] is one exchange, [`mod@back`] what is done beside it, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
 //! an [`crate::exec::Outcome`], and dropping it is its cancellation.
 
+mod aside;
 mod back;
 mod bridge;
 mod call;

@@ -18,7 +18,7 @@ use super::era::{Verdict, choose, supported};
 use super::http::{Received, Rules, exchange, has_word_session, notify, post};
 use super::message;
 use crate::limits::MAX_INITIALIZE_BYTES;
-use crate::link::{Key, Known, Session};
+use crate::link::{Aside, Key, Known, Session};
 use crate::trouble::Trouble;
 
 /// Session-era revisions that an authority may choose, newest first. The last one differs in nothing that
@@ -207,6 +207,7 @@ fn read(
         credential,
         discover: discover(version, &members),
         level: AtomicU32::new(0),
+        aside: Aside::default(),
     })
 }
 
@@ -345,6 +346,7 @@ mod tests {
             credential: None,
             discover: String::new(),
             level: AtomicU32::new(0),
+            aside: Aside::default(),
         };
         let error = |text: &str| Body::Error(alloc::format!(r#"{{"code":-32000,"message":"{text}"}}"#));
         assert!(is_gone(&with(Some("s")), &Ok(received(404, error("x")))));

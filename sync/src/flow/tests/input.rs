@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::testing::{End, Say, Seen};
 
-fn able(trip: Forward) -> Forward {
+pub(super) fn able(trip: Forward) -> Forward {
     let inputs = Inputs::of(r#"{"sampling":{},"elicitation":{"form":{},"url":{}}}"#);
     Forward { inputs, ..trip }
 }
@@ -27,25 +27,26 @@ fn old(trip: Forward) -> Forward {
     }
 }
 
-fn asks(id: Value, method: &str, params: Value) -> Value {
+pub(super) fn asks(id: Value, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-fn done(seen: &Seen) -> Value {
+pub(super) fn done(seen: &Seen) -> Value {
     json!({"jsonrpc": "2.0", "id": seen.id, "result": {"content": []}})
 }
 
-/// A session-era authority that asks, and then has its say.
+/// A session-era authority that asks, and then has its say. Its sessions have no streams of their own.
 fn asking(
     events: impl Fn(&Seen) -> Vec<Value> + Send + 'static,
 ) -> impl FnMut(&Seen) -> Say + Send + 'static {
     legacy(move |seen| match &*seen.method {
         "response" => Say::empty(202),
+        "GET" => Say::empty(405),
         _ => Say::events(&events(seen), End::Hangs),
     })
 }
 
-fn bodies(rig: &Rig) -> Vec<Value> {
+pub(super) fn bodies(rig: &Rig) -> Vec<Value> {
     let responses = rig.host.seen.iter().filter(|seen| seen.method == "response");
     responses
         .map(|seen| serde_json::from_slice(&seen.http.body).unwrap())
@@ -464,6 +465,9 @@ fn an_agent_goes_to_the_urls_that_a_session_era_authority_wants_visited() {
     let authority = || {
         let mut refused = false;
         legacy(move |seen| {
+            if seen.method == "GET" {
+                return Say::empty(405);
+            }
             if core::mem::replace(&mut refused, true) {
                 return seen.result(json!({"content": []}));
             }

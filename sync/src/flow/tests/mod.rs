@@ -1,5 +1,6 @@
 //! Flows over the executor alone: a scripted authority, virtual time, no core.
 
+mod aside;
 mod calls;
 mod eras;
 mod failures;

@@ -99,6 +99,7 @@ fn stateful(seen: &Seen) -> Say {
             seen.result(result).with("mcp-session-id", "s")
         }
         "notifications/initialized" | "response" => Say::empty(202),
+        "GET" => Say::empty(405),
         _ => {
             let ask = json!({"jsonrpc": "2.0", "id": "a", "method": "sampling/createMessage", "params": {"maxTokens": 7}});
             let done = json!({"jsonrpc": "2.0", "id": seen.id, "result": {"content": []}});
