@@ -145,6 +145,23 @@ pub fn whole(text: &str) -> Option<&str> {
     past_space(rest).is_empty().then_some(value)
 }
 
+/// Whether text begins as an object or array, and ends in the middle of it.
+#[must_use]
+pub fn breaks_off(text: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    (quoted || depth > 0) && past_space(text).starts_with(['{', '['])
+}
+
 /// Takes one value.
 fn value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let text = past_space(rest);
@@ -258,6 +275,28 @@ mod tests {
                 .unwrap()
                 .has_duplicates()
         );
+    }
+
+    #[test]
+    fn tells_what_breaks_off_from_what_is_wrong() {
+        let text = r#" {"a":[1.5e3,true,"\u00e9\""],"b":{}} "#;
+        let end = text.trim_end().len();
+        for at in 2..end {
+            assert!(breaks_off(text.get(..at).unwrap()), "{at}");
+        }
+        for text in [
+            text,
+            "",
+            " ",
+            "{nope}",
+            "<p class=\"",
+            "[1}",
+            "{} x",
+            "\"x",
+            r#"["\\"]"#,
+        ] {
+            assert!(!breaks_off(text), "{text}");
+        }
     }
 
     #[test]

@@ -6,5 +6,5 @@ mod members;
 mod write;
 
 pub use canonical::canonical;
-pub use members::{Members, elements, is_object, signed, string, unsigned, whole};
+pub use members::{Members, breaks_off, elements, is_object, signed, string, unsigned, whole};
 pub use write::push_string;

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use leeward::border::HttpRequest;
-use leeward::json::{Members, unsigned};
+use leeward::json::{Members, breaks_off, unsigned};
 use leeward::limits::MAX_EVENT_BYTES;
 use leeward::mcp::input::Inputs;
 use leeward::mcp::names::HEADER_SESSION;
@@ -222,14 +222,16 @@ async fn json(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<me
             bytes.extend_from_slice(&chunk);
         }
     }
-    let begun = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['));
-    let ended = matches!(bytes.trim_ascii_end().last(), Some(b'}' | b']'));
-    if begun && !ended {
-        // Some hosts report a connection that was closed in the middle as a body's end.
-        return Err(Trouble::cut("the body ends in the middle of a JSON text"));
-    }
-    let text = core::str::from_utf8(&bytes).map_err(|_| Trouble::invalid(NOT_UTF8, ""))?;
-    let found = take(io, text, id, rules, None).await?;
+    // Some hosts report a connection that was closed in the middle as a body's end, and in HTTP/1.0 it may be one.
+    let cut = || Err(Trouble::cut("the body ends in the middle of a JSON text"));
+    let text = match core::str::from_utf8(&bytes) {
+        Err(error) if error.error_len().is_none() => return cut(),
+        text => text.map_err(|_| Trouble::invalid(NOT_UTF8, ""))?,
+    };
+    let found = match take(io, text, id, rules, None).await {
+        Err(_) if breaks_off(text) => return cut(),
+        found => found?,
+    };
     found.ok_or_else(|| Trouble::invalid("the authority did not answer the request", ""))
 }
 
