@@ -30,7 +30,7 @@ const MAX_CHUNK_BYTES = 256 << 10;
 /** Most chunks without bytes in a row: a body of nothing else would keep the process from everything else. */
 export const MAX_EMPTY_CHUNKS = 1024;
 
-/** System errors after which no connection was there to send on. */
+/** Errors after which no connection was there to send on; those of OpenSSL are of a certificate, which comes before. */
 const BEFORE_SEND = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
@@ -39,6 +39,13 @@ const BEFORE_SEND = new Set([
   "EHOSTUNREACH",
   "UND_ERR_CONNECT_TIMEOUT",
   "ConnectionRefused",
+  "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
 /** The same in Deno, which gives words and no code: its client had no connection. */
