@@ -16,7 +16,9 @@ use crate::process;
 use crate::provenance;
 use crate::report::{self, Tally};
 use crate::setup;
-use crate::steps::{Step, call, check, counted, http_tests, node_tests, run_all, select, stdio_tests, tests};
+use crate::steps::{
+    Step, call, check, counted, fault_tests, http_tests, node_tests, run_all, select, stdio_tests, tests,
+};
 use crate::version;
 use crate::workspace::Workspace;
 
@@ -127,6 +129,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         node_tests("tests/js", 24).needs(&[build::NPM]),
         http_tests("worker").needs(&[build::WORKER]),
         http_tests("fetch").needs(&[build::NPM]),
+        fault_tests().needs(&[build::NPM]),
         stdio_tests(),
         node_tests("tests/worker", 24).needs(&[build::WORKER]),
         clients::typescript(),

@@ -81,6 +81,16 @@ pub(crate) fn http_tests(host: &'static str) -> Step {
     )
 }
 
+/// Every test of failures at a socket, on Node, which is told to trust who signed their certificates.
+pub(crate) fn fault_tests() -> Step {
+    node_tests_as(
+        "tests/faults on Node 24".into(),
+        "tests/faults",
+        24,
+        Some(("NODE_EXTRA_CA_CERTS", "tests/faults/certificates/ca.pem")),
+    )
+}
+
 fn node_tests_as(
     name: String,
     dir: &'static str,
