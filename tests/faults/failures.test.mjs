@@ -112,9 +112,9 @@ test("after an authoritative refusal nothing stale is served, then or later", as
 test("a body over the limit is given up while it comes", async (t) => {
   const { variants } = FAULTS.find(({ name }) => name.startsWith("a body over"));
   for (const variant of variants) {
-    const { wire, replica } = await world(t);
+    const { wire, clock, replica } = await world(t);
     wire.script = (request) => (request.rpc === "tools/call" ? variant.say(request, wire) : undefined);
-    const call = under({ wire, replica }, variant, "live_one");
+    const call = under({ wire, clock, replica }, variant, "live_one");
     const { socket } = await wire.arrived("tools/call");
     const left = new Promise((resolve) => socket.once("close", resolve));
     assert.equal(cell(await call), "`authority_invalid`");
@@ -178,10 +178,10 @@ test("sound answers in odd forms are answers", async (t) => {
   };
   for (const era of ["modern", "sessions"]) {
     for (const [form, make] of Object.entries(forms)) {
-      const { wire, replica } = await world(t, { era });
+      const { wire, clock, replica } = await world(t, { era });
       wire.script = (request) => (request.rpc === "tools/call" ? make(wire.sound(request)) : undefined);
       for (const tool of ["live_one", "put_one"]) {
-        const { result, error, sent } = await under({ wire, replica }, {}, tool);
+        const { result, error, sent } = await under({ wire, clock, replica }, {}, tool);
         assert.equal(error, undefined, `${form}: ${error?.stack}`);
         assert.match(result.content[0].text, new RegExp(`^${tool} `), form);
         assert.equal(sent, 1, form);
