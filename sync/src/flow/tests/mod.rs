@@ -1,6 +1,7 @@
 //! Flows over the executor alone: a scripted authority, virtual time, no core.
 
 mod aside;
+mod bytes;
 mod calls;
 mod eras;
 mod failures;
