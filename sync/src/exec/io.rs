@@ -444,6 +444,8 @@ impl Io {
             port,
             flight: self.flight,
             next_id: number.wrapping_mul(IDS_PER_TRIP),
+            partition: self.partition,
+            asking: false,
         }
     }
 
