@@ -26,6 +26,8 @@ pub const MAX_EVENT_BYTES: usize = 16 << 20;
 pub const MAX_NAME_BYTES: usize = 8 << 10;
 /// Longest JSON-RPC id, in bytes of its raw token.
 pub const MAX_ID_BYTES: usize = 1 << 10;
+/// Longest query of a visit to one of the pages for authorizations, which authorization servers make up.
+pub const MAX_REDIRECT_BYTES: usize = 8 << 10;
 /// Most policy rules.
 pub const MAX_RULES: usize = 1024;
 /// Most local tools and resources each.

@@ -13,6 +13,8 @@ use crate::error::{Code, Error};
 
 /// Where a host tells that it is well.
 const HEALTH: &str = "/healthz";
+/// Where a caller ends its grant at the authority, by DELETE.
+pub const GRANT: &str = "/oauth/grant";
 
 /// The head of a request.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,7 @@ pub struct Gate {
     path: String,
     tokens: Tokens,
     sessions: bool,
+    grants: bool,
 }
 
 impl Gate {
@@ -73,7 +76,14 @@ impl Gate {
             path: path.into(),
             tokens,
             sessions: false,
+            grants: false,
         }
+    }
+
+    /// The same where callers have grants at the authority that they may end, or not: then [`GRANT`] takes DELETE.
+    #[must_use]
+    pub fn with_grants(self, grants: bool) -> Self {
+        Self { grants, ..self }
     }
 
     /// The same where sessions are kept, or not: then it takes GET and DELETE (2025-11-25, Transports, Streamable HTTP),
@@ -130,16 +140,20 @@ impl Gate {
         is_allowed: bool,
     ) -> Result<(Caller, Verb, Accept), Stop> {
         let is_preflight = cors::is_preflight(head);
+        let is_grant = self.grants && head.path == GRANT;
         let verb = match head.method {
-            "GET" if self.sessions => Some(Verb::Get),
-            "DELETE" if self.sessions => Some(Verb::Delete),
-            "POST" => Some(Verb::Post),
+            "GET" if self.sessions && !is_grant => Some(Verb::Get),
+            "DELETE" if self.sessions || is_grant => Some(Verb::Delete),
+            "POST" if !is_grant => Some(Verb::Post),
             _ => None,
         };
-        if head.path == self.path {
+        if is_grant || head.path == self.path {
             if verb.is_none() && !is_preflight {
-                let allowed = if self.sessions { cors::METHODS } else { "POST" };
-                return Err(Stop::Method(allowed));
+                return Err(Stop::Method(match self.sessions {
+                    _ if is_grant => "DELETE",
+                    true => cors::METHODS,
+                    false => "POST",
+                }));
             }
         } else if head.path == HEALTH {
             return Err(match head.method {

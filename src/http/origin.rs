@@ -31,7 +31,7 @@ pub(super) fn is_allowed(origin: Option<&str>, host: Option<&str>, listed: &[Str
 
 /// Whether a host name in lower case means the machine itself (RFC 6761 §6.3 for the names). Engines write addresses
 /// in one way only; what is written in another is no page's.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     // No name consists of digits and dots: it would be taken for an address.
     let is_loopback_v4 =

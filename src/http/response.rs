@@ -17,7 +17,7 @@ pub struct Response {
     pub status: u16,
     /// The headers.
     pub headers: Headers,
-    /// The body; JSON unless it is empty.
+    /// The body; JSON unless it is empty or the headers say otherwise.
     pub body: String,
 }
 

@@ -312,3 +312,44 @@ fn options_that_no_page_asks_is_a_method_like_others() {
         assert_eq!(response.status, 405);
     }
 }
+
+#[test]
+fn a_grant_is_ended_by_its_own_caller_where_there_are_grants() {
+    let gate = gate().with_grants(true);
+    let ask = |method, headers: &[(String, String)]| {
+        let head = Head {
+            method,
+            path: GRANT,
+            headers,
+        };
+        let answer = gate.admit(&config(), &head, Identity::Bearer, 0);
+        answer.map_err(|refusal| {
+            let allow = refusal.headers.iter().find(|(name, _)| *name == "allow");
+            (refusal.status, allow.map(|(_, value)| value.to_string()))
+        })
+    };
+    let admitted = ask("DELETE", &sound(&[("content-type", "")])).unwrap();
+    assert_eq!(admitted.verb, Verb::Delete);
+    assert_eq!(admitted.caller, Caller::Principal("ann".into()));
+    assert_eq!(ask("DELETE", &sound(&[("authorization", "")])), Err((401, None)));
+    assert_eq!(
+        ask("DELETE", &sound(&[("origin", "https://evil.example")])),
+        Err((403, None))
+    );
+    for method in ["GET", "POST", "PUT"] {
+        assert_eq!(
+            ask(method, &sound(&[])),
+            Err((405, Some("DELETE".into()))),
+            "{method}"
+        );
+    }
+    let without = admit("DELETE", GRANT, &sound(&[]), Identity::Bearer);
+    assert_eq!(without.unwrap_err().status, 404);
+    let on_mcp = Head {
+        method: "DELETE",
+        path: "/mcp",
+        headers: &sound(&[]),
+    };
+    let answer = gate.admit(&config(), &on_mcp, Identity::Bearer, 0);
+    assert_eq!(answer.unwrap_err().status, 405, "no sessions");
+}
