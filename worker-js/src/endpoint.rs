@@ -1,5 +1,5 @@
 //! The HTTP side: reads a request's head and body, and has the gate ([`leeward::http`]) and the replica answer, or the
-//! object that the request belongs to ([`crate::sessions`]).
+//! object that the request belongs to ([`crate::object`]).
 
 use futures::StreamExt as _;
 use leeward::http::{Accept, Admitted, Head, Headers, Identity, Response as Answer, message_headers};
@@ -9,9 +9,9 @@ use worker::{Env, Request};
 use crate::client::{Client, Departure};
 use crate::driver::Driver;
 use crate::host::{self, Handle, Host};
+use crate::object::Object;
 use crate::reply::{self, Sender};
 use crate::runtime;
-use crate::sessions::Object;
 
 /// A request that may be served, and its message.
 pub(crate) struct Incoming {

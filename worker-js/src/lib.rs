@@ -10,6 +10,7 @@ mod driver;
 mod endpoint;
 mod host;
 mod log;
+mod object;
 mod reply;
 mod runtime;
 mod sessions;

@@ -1,7 +1,7 @@
 //! What the JavaScript runtime gives: clocks, randomness, promises.
 
 use leeward::{Millis, Now};
-use worker::js_sys::{Date, Function, Promise};
+use worker::js_sys::{Date, Function, Promise, Uint8Array};
 use worker::wasm_bindgen::{self, JsCast as _, JsValue, prelude::wasm_bindgen};
 use worker::wasm_bindgen_futures::JsFuture;
 
@@ -11,6 +11,8 @@ extern "C" {
     fn get_random_values(into: &mut [u8]) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, js_namespace = performance, js_name = now)]
     fn performance_now() -> Result<f64, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"], js_name = digest)]
+    fn digest(algorithm: &str, data: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
 /// Both clocks. On Workers `performance.now()` counts from the Unix epoch, stands still between I/O and may step
@@ -35,6 +37,13 @@ pub(crate) fn random(bytes: usize) -> Vec<u8> {
         Ok(()) => out,
         Err(_) => Vec::new(),
     }
+}
+
+/// The SHA-256 digest of a text.
+pub(crate) async fn sha256(text: &str) -> Option<Vec<u8>> {
+    let bytes = Uint8Array::from(text.as_bytes());
+    let hash = JsFuture::from(digest("SHA-256", &bytes).ok()?).await.ok()?;
+    Some(Uint8Array::new(&hash).to_vec())
 }
 
 /// A promise of the present request, and the function that settles it. Any request may call that: what waits for

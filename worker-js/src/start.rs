@@ -9,7 +9,7 @@ use worker::Env;
 use worker::js_sys::{JSON, Reflect};
 use worker::wasm_bindgen::JsValue;
 
-use crate::sessions;
+use crate::object;
 
 /// The variable that holds the configuration.
 const CONFIG: &str = "LEEWARD_CONFIG";
@@ -46,7 +46,7 @@ pub(crate) fn open(env: &Env, abilities: Host) -> Result<(Replica, Gate), Error>
             return Err(invalid(TOKENS, message));
         }
     };
-    let gate = Gate::new(PATH, tokens).with_sessions(sessions::are_bound(env));
+    let gate = Gate::new(PATH, tokens).with_sessions(object::are_bound(env));
     Ok((Replica::new(config, abilities), gate))
 }
 
