@@ -1,8 +1,8 @@
-//! Pages for a user's browser, where the host cannot open one: the agent is told a link, the user follows it and is sent
-//! on to the authorization server, which sends the browser back (2026-07-28, Authorization).
+//! Pages for a user agent, where the host cannot open one: the agent is told a link, the user follows it and is sent
+//! on to the authorization server, which sends the user agent back (2026-07-28, Authorization).
 //!
 //! A link carries a ticket, which is good once, and the page behind it names whose access is asked for before anything
-//! begins. Beginning puts a cookie into the browser, without which the redirect that comes back counts for nothing: a
+//! begins. Beginning puts a cookie into the user agent, without which the redirect that comes back counts for nothing: a
 //! code that somebody else obtained cannot be slipped to this user, nor this user's to somebody else (RFC 6749 §10.12,
 //! RFC 9700 §4.7). Here is how the pages look and what must hold of a visit; what a ticket stands for, the host keeps.
 
@@ -19,12 +19,12 @@ use crate::limits::MAX_REDIRECT_BYTES;
 
 /// Where a link leads: `?ticket=`.
 pub const START: &str = "/oauth/start";
-/// Where the authorization server sends the browser back to.
+/// Where the authorization server sends the user agent back to.
 pub const CALLBACK: &str = "/oauth/callback";
 /// How long a user may take, from the link to the redirect.
 pub const LOGIN_TIME: Millis = Millis::from_secs(600);
 
-/// What a browser comes for.
+/// What a user agent comes for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visit {
     /// Look at what a ticket stands for.
@@ -62,7 +62,7 @@ pub fn visit(head: &Head<'_>, query: &str, origin: &str) -> Option<Result<Visit,
     })
 }
 
-/// The origin of the URL that a request came to, if a browser may be sent there with a code: over https, or on this
+/// The origin of the URL that a request came to, if a user agent may be sent there with a code: over https, or on this
 /// machine (2026-07-28, Authorization, Communication Security).
 #[must_use]
 pub fn own_origin(url: &str) -> Option<&str> {
@@ -126,7 +126,7 @@ pub fn consent(principal: Option<&str>, authority: &str, server: &str) -> Respon
     page(200, "Sign in", &text)
 }
 
-/// Sends a browser that has begun on to the authorization server.
+/// Sends a user agent that has begun on to the authorization server.
 #[must_use]
 pub fn begun(url: String, cookie: String) -> Response {
     let mut answer = page(303, "Sign in", "");
@@ -165,17 +165,17 @@ pub fn gone() -> Response {
     )
 }
 
-/// Another browser has begun this, or a page that is not ours.
+/// Another user agent has begun this, or a page that is not ours.
 #[must_use]
 pub fn foreign() -> Response {
-    let text = "<p>Follow the link that your agent gave you, in one browser, within ten minutes.</p>";
+    let text = "<p>Follow the link that your agent gave you from its start to its end, in one place, within ten minutes.</p>";
     page(403, "This was not begun here.", text)
 }
 
 fn page(status: u16, title: &str, text: &str) -> Response {
     let mut headers = Headers::new();
     // No `form-action`: engines apply it to where the form's answer leads, which is the authorization server and
-    // whatever that sends the browser on to. Nothing here is anybody's markup.
+    // whatever that sends the user agent on to. Nothing here is anybody's markup.
     let policy = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'";
     for (name, value) in [
         ("cache-control", "no-store"),
@@ -217,21 +217,21 @@ fn escaped(text: &str) -> String {
 }
 
 /// The name of the cookie of one authorization; `tag` is of letters and digits and tells it from others in the same
-/// browser. Over https no other host and no plain connection can set one of this name (RFC 6265bis §4.1.3.2).
+/// user agent. Over https no other host and no plain connection can set one of this name (RFC 6265bis §4.1.3.2).
 #[must_use]
 pub fn cookie_name(origin: &str, tag: &str) -> String {
     let prefix = if is_https(origin) { "__Host-" } else { "" };
     format!("{prefix}leeward-{tag}")
 }
 
-/// The value of `Set-Cookie` that keeps `value` in the browser, or, without one, takes the cookie away.
+/// The value of `Set-Cookie` that keeps `value` in the user agent, or, without one, takes the cookie away.
 #[must_use]
 pub fn set_cookie(origin: &str, tag: &str, value: Option<&str>) -> String {
     let name = cookie_name(origin, tag);
     let seconds = value.map_or(0, |_| LOGIN_TIME.0 / 1000);
     let secure = if is_https(origin) { "; Secure" } else { "" };
     let value = value.unwrap_or_default();
-    // `Lax`: it comes along when the authorization server sends the browser back, and with no form of others.
+    // `Lax`: it comes along when the authorization server sends the user agent back, and with no form of others.
     format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 

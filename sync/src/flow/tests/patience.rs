@@ -78,6 +78,7 @@ fn the_hard_end_stands_still_while_the_agent_is_asked() {
     let asks = json!({"jsonrpc": "2.0", "id": 1, "method": "roots/list"});
     let mut rig = Rig::new(legacy(move |seen| match &*seen.method {
         "response" => Say::empty(202),
+        "GET" => Say::empty(405),
         _ => Say::events(core::slice::from_ref(&asks), End::Hangs),
     }));
     let inputs = Inputs::of(r#"{"roots":{}}"#);
