@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod base64;
 pub mod border;
 pub mod cache;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod mcp;
 pub mod policy;
 pub mod provenance;
+pub mod record;
 mod session;
 pub mod table;
 

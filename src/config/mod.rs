@@ -6,7 +6,7 @@
 mod limits;
 pub mod oauth;
 mod reader;
-pub(crate) mod url;
+pub mod url;
 
 use alloc::borrow::Cow;
 use alloc::format;

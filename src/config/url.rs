@@ -12,7 +12,7 @@ use crate::limits::MAX_NAME_BYTES;
 ///
 /// # Errors
 /// What is wrong, to be put after the name of the field.
-pub(super) fn check_url(url: &str) -> Result<(), &'static str> {
+pub fn check_url(url: &str) -> Result<(), &'static str> {
     check_characters(url)?;
     let Some(rest) = url
         .strip_prefix("https://")
@@ -71,7 +71,8 @@ pub(super) fn check_origin(origin: &str) -> Result<(), &'static str> {
 
 /// The host of `host` or `host:port`, as a `Host` header has it; an IPv6 address without its brackets. `None` for
 /// what not every parser reads in the same way.
-pub(crate) fn host_of(authority: &str) -> Option<&str> {
+#[must_use]
+pub fn host_of(authority: &str) -> Option<&str> {
     check_host_and_port(authority).ok().map(|(host, _)| host)
 }
 

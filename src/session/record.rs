@@ -1,49 +1,31 @@
 //! A session as a stored record, so that it outlives its host's memory: what was agreed, not what is under way.
 //!
 //! # Format
-//! `LWSE`, a byte for the version (1), the length of what follows the head (4 bytes, little-endian), its SipHash-2-4
-//! with a zero key (8 bytes); then fields, each with its length before it (4 bytes, little-endian): id, caller (`a` for
-//! anonymous, else `p` and the identity), protocol version, capabilities, log level (empty if none), flags (`l`
-//! logging, `s` subscriptions), and each subscribed URI. A record that is not so in every respect is damaged, and dropped
-//! whole: the agent then initializes again.
-//!
-//! The checksum finds damage, not forgery: the store is the host's own.
+//! As [`crate::record`] says, with `LWSE` and version 1; the fields: id, caller (`a` for anonymous, else `p` and the
+//! identity), protocol version, capabilities, log level (empty if none), flags (`l` logging, `s` subscriptions), and each
+//! subscribed URI. A record that is not so in every respect is damaged, and dropped whole: the agent then initializes
+//! again.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Session, declared};
 use crate::border::Millis;
-use crate::cache::Digests;
 use crate::dispatch::Caller;
 use crate::limits::{MAX_NAME_BYTES, MAX_SUBSCRIBED, MAX_SUBSCRIBED_BYTES};
 use crate::mcp::meta::LogLevel;
 use crate::mcp::names::session_era;
+use crate::record::{self, Fields};
 
 const MAGIC: &[u8; 5] = b"LWSE\x01";
-/// Magic, length, checksum.
-const HEAD: usize = 17;
 /// Length of an id: 128 bits in hexadecimal.
 pub(super) const ID_BYTES: usize = 32;
-
-fn checksum(body: &[u8]) -> [u8; 8] {
-    Digests::new((0, 0)).of(body).to_le_bytes()
-}
-
-/// Both sides know lengths of 32 bits only; nothing that is kept is as long.
-fn length(bytes: &[u8]) -> [u8; 4] {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes()
-}
 
 impl Session {
     /// The record; `None` for the session of a connection, which ends with it.
     pub(super) fn to_record(&self) -> Option<Vec<u8>> {
         let mut body = Vec::new();
-        let mut field = |parts: [&str; 2]| {
-            let text = parts.concat();
-            body.extend_from_slice(&length(text.as_bytes()));
-            body.extend_from_slice(text.as_bytes());
-        };
+        let mut field = |parts: [&str; 2]| record::push(&mut body, &parts.concat());
         field([self.id.as_deref()?, ""]);
         match &self.caller {
             Caller::Principal(id) => field(["p", id]),
@@ -59,23 +41,12 @@ impl Session {
         for uri in &self.uris {
             field([uri, ""]);
         }
-        let mut record = Vec::with_capacity(HEAD + body.len());
-        record.extend_from_slice(MAGIC);
-        record.extend_from_slice(&length(&body));
-        record.extend_from_slice(&checksum(&body));
-        record.extend_from_slice(&body);
-        Some(record)
+        Some(record::seal(MAGIC, &body))
     }
 
     /// Reads a record. `None` if it is damaged.
     pub(super) fn from_record(record: &[u8], now: Millis) -> Option<Self> {
-        let rest = record.strip_prefix(MAGIC)?;
-        let (size, rest) = rest.split_first_chunk::<4>()?;
-        let (sum, body) = rest.split_first_chunk::<8>()?;
-        if length(body) != *size || checksum(body) != *sum {
-            return None;
-        }
-        let mut fields = Fields(body);
+        let mut fields = Fields::open(MAGIC, record)?;
         let id = fields.next()?;
         let caller = match fields.next()?.split_at_checked(1)? {
             ("p", id) => Caller::Principal(id.into()),
@@ -91,7 +62,7 @@ impl Session {
         };
         let flags = fields.next()?;
         let mut uris = Vec::new();
-        while !fields.0.is_empty() {
+        while !fields.is_empty() {
             uris.push(String::from(fields.next()?));
         }
         let bytes: usize = uris.iter().map(String::len).sum();
@@ -109,18 +80,6 @@ impl Session {
             uris,
             ..Self::new(Some(id.into()), 0, caller, version, capabilities, now)
         })
-    }
-}
-
-/// Texts with their lengths before them.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn next(&mut self) -> Option<&'a str> {
-        let (size, rest) = self.0.split_first_chunk::<4>()?;
-        let (field, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*size)).ok()?)?;
-        self.0 = rest;
-        core::str::from_utf8(field).ok()
     }
 }
 

@@ -1,15 +1,13 @@
 //! The encoding of header values: plain text where that is safe, else `=?base64?…?=` (2026-07-28, Transports,
 //! Streamable HTTP, Value Encoding).
-//!
-//! Base64 is RFC 4648 section 4, strict: standard alphabet, padding required, unused bits zero, nothing else.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::vec::Vec;
+
+use crate::base64;
 
 const PREFIX: &str = "=?base64?";
 const SUFFIX: &str = "?=";
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// A header value for any text: as it is where that is safe, else `=?base64?…?=` around its UTF-8.
 ///
@@ -26,7 +24,7 @@ pub fn encode(text: &str) -> String {
     }
     let mut out = String::with_capacity(PREFIX.len() + text.len().div_ceil(3) * 4 + SUFFIX.len());
     out.push_str(PREFIX);
-    push_base64(&mut out, text.as_bytes());
+    base64::push(&mut out, text.as_bytes());
     out.push_str(SUFFIX);
     out
 }
@@ -47,68 +45,12 @@ pub fn decode(value: &str) -> Option<Cow<'_, str>> {
     }
     // `=?base64?=` begins and ends so, but its marks overlap: neither plain nor encoded.
     let payload = value.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    String::from_utf8(from_base64(payload)?).ok().map(Cow::Owned)
+    String::from_utf8(base64::decode(payload)?).ok().map(Cow::Owned)
 }
 
 /// A header value without optional white space around it (RFC 9110, section 5.6.3).
 pub(super) fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
-}
-
-fn push_base64(out: &mut String, bytes: &[u8]) {
-    for chunk in bytes.chunks(3) {
-        let bits = chunk
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let sextet = (bits >> (18 - 6 * place)) & 63;
-            let letter = ALPHABET.get(sextet as usize).filter(|_| place <= chunk.len());
-            out.push(letter.map_or('=', |letter| char::from(*letter)));
-        }
-    }
-}
-
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let digits = text
-        .strip_suffix("==")
-        .or_else(|| text.strip_suffix('='))
-        .unwrap_or(text);
-    let mut out = Vec::with_capacity(digits.len() / 4 * 3 + 2);
-    for chunk in digits.as_bytes().chunks(4) {
-        let mut bits = 0_u32;
-        for digit in chunk {
-            bits = bits << 6 | sextet(*digit)?;
-        }
-        // A last chunk of 2 or 3 digits holds 1 or 2 bytes; the bits below them must be zero.
-        let unused = match chunk.len() {
-            4 => 0,
-            3 => 2,
-            2 => 4,
-            _ => return None,
-        };
-        if bits & ((1 << unused) - 1) != 0 {
-            return None;
-        }
-        let [_, bytes @ ..] = (bits >> unused).to_be_bytes();
-        out.extend(bytes.iter().skip(4 - chunk.len()));
-    }
-    Some(out)
-}
-
-fn sextet(digit: u8) -> Option<u32> {
-    let value = match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
 }
 
 #[cfg(test)]
