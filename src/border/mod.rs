@@ -386,6 +386,11 @@ pub enum Event {
     },
     /// A stored session was not taken up again: its record is damaged, or there is no room for it.
     SessionDropped,
+    /// A grant, or what was to become one, was given up.
+    GrantDropped {
+        /// Why.
+        reason: &'static str,
+    },
     /// An authority's answer was good but could not be stored.
     NotStored {
         /// The MCP method.

@@ -83,6 +83,25 @@ pub enum AuthMethod {
     PrivateKeyJwt,
 }
 
+impl AuthMethod {
+    /// Every method.
+    pub const ALL: [Self; 4] = [Self::Basic, Self::Post, Self::None, Self::PrivateKeyJwt];
+
+    /// As metadata and registrations name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let named = METHODS.iter().find(|(_, method)| *method == self);
+        named.map_or("none", |(name, _)| name)
+    }
+
+    /// The method of that name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let named = METHODS.iter().find(|(known, _)| *known == name);
+        named.map(|(_, method)| *method)
+    }
+}
+
 /// A private key that the host holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {

@@ -51,3 +51,26 @@ pub(crate) const STEADY: Millis = Millis(10_000);
 pub(crate) const MAX_ENTROPY_ATTEMPTS: u32 = 3;
 /// Most records that a replica remembers itself where the host has no vault.
 pub(crate) const MAX_RECORDS: usize = 256;
+/// Most bytes of what an authorization server answers, and of the metadata of a resource.
+pub(crate) const MAX_OAUTH_BYTES: usize = 64 << 10;
+/// How long each such answer may take.
+pub(crate) const OAUTH_STEP: Millis = Millis(20_000);
+/// Most bytes of a set of scopes, written as a list.
+pub(crate) const MAX_SCOPES_BYTES: usize = 4 << 10;
+/// Longest URL, client id or secret taken from what they say.
+pub(crate) const MAX_PUBLISHED_BYTES: usize = 2 << 10;
+/// Most authorization servers looked at of those that a resource names.
+pub(crate) const MAX_AUTHORIZATION_SERVERS: usize = 16;
+/// Longest query that a browser may bring back.
+pub(crate) const MAX_CALLBACK_BYTES: usize = 16 << 10;
+/// Longest life of an access token that is believed, in seconds: a year.
+pub(crate) const MAX_TOKEN_LIFE: u64 = 365 * 24 * 60 * 60;
+/// A token is renewed so long before it expires, but never before three quarters of its life are over; a part of it
+/// is random, so that replicas do not renew together.
+pub(crate) const REFRESH_MARGIN: Millis = Millis(60_000);
+/// How long the user may take to come back from the authorization server.
+pub(crate) const MAX_AUTHORIZATION_WAIT: Millis = Millis(10 * 60 * 1000);
+/// Within this time of an authorization, the same one is not asked for again: it would not help.
+pub(crate) const AUTHORIZATION_PAUSE: Millis = Millis(60_000);
+/// How long after a renewal that failed the next one is tried, while the token is good.
+pub(crate) const RENEWAL_PAUSE: Millis = Millis(10_000);

@@ -129,6 +129,7 @@ impl Replica {
                 .map(Secret),
             hook: host.credentials,
             oauth: authority.and_then(|authority| authority.oauth.clone()),
+            authorizes: host.authorizes,
             max_bytes: config.limits.max_response_bytes,
             timeout: Millis(config.limits.request_timeout_ms.min(config.limits.max_request_ms)),
             longest: Millis(config.limits.max_request_ms),

@@ -172,6 +172,12 @@ impl Trouble {
     }
 
     #[allow(dead_code, reason = "the flows that obtain grants say so")]
+    /// The same, where the request itself surely had no effect.
+    pub(crate) fn harmless(mut self) -> Self {
+        self.harmless = true;
+        self
+    }
+
     /// The same with the page at which the user may consent.
     pub(crate) fn with_link(mut self, link: Secret) -> Self {
         self.link = Some(link);

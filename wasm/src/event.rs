@@ -35,6 +35,7 @@ pub(crate) fn write(out: &mut String, event: &Event) {
         Event::NotStored { method, reason } => {
             object(out, "not_stored", &[("method", method), ("reason", reason)]);
         }
+        Event::GrantDropped { reason } => object(out, "grant_dropped", &[("reason", reason)]),
         _ => object(out, "other", &[]),
     }
 }

@@ -207,6 +207,12 @@ export type ReplicaEvent =
       reason: string;
     }
   | {
+      /** A grant of the authority's, or what was to become one, was given up. */
+      type: "grant_dropped";
+      /** Why. */
+      reason: string;
+    }
+  | {
       /** A function of this host (`fetch`, a clock, `authenticate`, …) failed, or the wasm behind an endpoint. */
       type: "host_failed";
       /** Which one; `handler` for what failed an endpoint's request, `wasm` after a trap. */

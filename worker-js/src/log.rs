@@ -31,6 +31,7 @@ pub(crate) fn event(event: &Event) {
         ),
         Event::NotStored { method, reason } => line("not_stored", &[("method", method), ("reason", reason)]),
         Event::SessionDropped => line("session_dropped", &[]),
+        Event::GrantDropped { reason } => line("grant_dropped", &[("reason", reason)]),
         _ => return,
     };
     console_log!("{line}");

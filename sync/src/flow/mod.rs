@@ -39,6 +39,7 @@ use leeward::dispatch::{Body, Forward};
 use leeward::mcp::names;
 
 pub(crate) use era::{Verdict, choose};
+pub(crate) use http::find;
 
 use crate::exec::{Flow, Io, Sent};
 use crate::trouble::Trouble;
@@ -57,6 +58,8 @@ pub(crate) struct Upstream {
     /// Otherwise, obtain them so.
     #[allow(dead_code, reason = "the flows that obtain grants read it")]
     pub(crate) oauth: Option<OAuth>,
+    /// The host can ask users for them.
+    pub(crate) authorizes: bool,
     /// See [`leeward::Limits::max_response_bytes`].
     pub(crate) max_bytes: usize,
     /// How long a trip waits, for an answer or for progress toward it.
@@ -175,7 +178,7 @@ pub(crate) fn siphash(text: &str, key0: u64, key1: u64) -> u64 {
 }
 
 /// `work`, or `None` once `timer` has run out, unless that is `excused` by then.
-async fn within<T>(
+pub(crate) async fn within<T>(
     mut timer: crate::exec::Pending,
     excused: Option<&Sent>,
     work: impl Future<Output = T>,

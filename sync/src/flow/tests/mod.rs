@@ -61,6 +61,7 @@ impl Rig {
                 token: None,
                 hook: false,
                 oauth: None,
+                authorizes: false,
                 max_bytes: 4096,
                 timeout: TIMEOUT,
                 longest: LONGEST,

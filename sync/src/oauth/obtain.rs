@@ -1,0 +1,346 @@
+//! The way to a grant, and to its end: what is kept, else renewed, else given anew.
+//!
+//! Before the authority refuses, nothing but a record of the vault speaks for a principal: an authority may want no
+//! token at all, and its refusal says best what it wants. A refusal is answered with what costs least: a token that
+//! another instance got meanwhile, the refresh token, and the user last.
+
+use alloc::string::String;
+
+use leeward::Now;
+use leeward::border::Event;
+use leeward::config::oauth::GrantType;
+
+use super::answer::Tokens;
+use super::challenge::Challenge;
+use super::client::Client;
+use super::discover::discover;
+use super::encode::Form;
+use super::exchange::{revoke, tokens, unique};
+use super::login::authorize;
+use super::record::{self, Kept, Target};
+use super::scopes::Scopes;
+use super::{Granted, Owner, Why, drop_grant, load};
+use crate::exec::Io;
+use crate::flow::Upstream;
+use crate::limits::{AUTHORIZATION_PAUSE, RENEWAL_PAUSE};
+use crate::trouble::Trouble;
+
+/// A token for a principal; `None` if none is there, and the authority has not said that it wants one.
+pub(crate) async fn obtain(
+    io: &mut Io,
+    upstream: &Upstream,
+    principal: Option<&str>,
+    why: Why,
+) -> Result<Option<Granted>, Trouble> {
+    let Some(owner) = Owner::new(upstream, principal) else {
+        return Ok(None);
+    };
+    let kept = load(io, &owner.key(), Kept::from_record).await?;
+    let outcome = match why {
+        Why::First => match kept {
+            Some(kept) => first(io, &owner, kept).await,
+            None => Ok(None),
+        },
+        Why::Refused(refused) => {
+            let challenge = Challenge::read(refused.challenge.as_deref().unwrap_or_default());
+            let lacks = challenge.wants_scopes();
+            if refused.status != 401 && !lacks {
+                let message = "the authority refused the credential";
+                return Err(Trouble::authorization("refused", message));
+            }
+            let now = io.now().await;
+            match kept {
+                Some(kept) if refused.token.as_ref() != Some(&kept.access.0) && !kept.is_due(now) => {
+                    Ok(Some(kept.granted(now)))
+                }
+                kept => refused_again(io, &owner, kept, &challenge).await.map(Some),
+            }
+        }
+    };
+    // Whatever was sent for a grant, the request itself was refused, or not sent.
+    outcome.map_err(Trouble::harmless)
+}
+
+/// What is kept, renewed if that is due.
+async fn first(io: &mut Io, owner: &Owner<'_>, kept: Kept) -> Result<Option<Granted>, Trouble> {
+    let now = io.now().await;
+    if !kept.is_due(now) {
+        return Ok(Some(kept.granted(now)));
+    }
+    let good = !kept.is_over(now);
+    match renew(io, owner, &kept).await {
+        Ok(Some(renewed)) => {
+            let now = io.now().await;
+            Ok(Some(renewed.granted(now)))
+        }
+        // Good for a while yet: an outage over there is no reason to do without.
+        Ok(None) if good => Ok(Some(kept.granted_until_over(now))),
+        Err(_) if good => Ok(Some(kept.granted_until(now, now.mono + RENEWAL_PAUSE))),
+        Ok(None) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// The grant with a new token, without the user; `None` if that cannot be.
+async fn renew(io: &mut Io, owner: &Owner<'_>, kept: &Kept) -> Result<Option<Kept>, Trouble> {
+    let unattended = owner.settings.grant == GrantType::ClientCredentials;
+    if !unattended && kept.refresh.is_none() {
+        return Ok(None);
+    }
+    let issuer = Some(&*kept.target.server.issuer);
+    let hint = Some(&*kept.target.metadata).filter(|hint| !hint.is_empty());
+    let (target, _) = discover(io, owner.url, owner.settings, hint, issuer).await?;
+    if !kept.is_of(&target) {
+        drop_grant(
+            io,
+            owner.key(),
+            "the authority trusts another authorization server now",
+        );
+        return Ok(None);
+    }
+    if unattended {
+        let asked = kept.asked.clone();
+        return stand_for_itself(io, owner, target, asked).await.map(Some);
+    }
+    refresh(io, owner, kept, target).await
+}
+
+/// Another grant than that which was refused, or than none.
+async fn refused_again(
+    io: &mut Io,
+    owner: &Owner<'_>,
+    kept: Option<Kept>,
+    challenge: &Challenge,
+) -> Result<Granted, Trouble> {
+    let known = kept.as_ref().map(|kept| &kept.target);
+    let place = known
+        .map(|target| &*target.metadata)
+        .filter(|place| !place.is_empty());
+    let hint = challenge.resource_metadata.as_deref().or(place);
+    let issuer = known.map(|target| &*target.server.issuer);
+    let (target, supported) = discover(io, owner.url, owner.settings, hint, issuer).await?;
+    let mut kept = kept;
+    if kept.as_ref().is_some_and(|kept| !kept.is_of(&target)) {
+        // 2026-07-28, Client Registration, Authorization Server Binding.
+        kept = None;
+        drop_grant(
+            io,
+            owner.key(),
+            "the authority trusts another authorization server now",
+        );
+    }
+    if let Some(kept) = kept.as_ref().filter(|_| !challenge.wants_scopes())
+        && let Some(renewed) = refresh(io, owner, kept, target.clone()).await?
+    {
+        let now = io.now().await;
+        return Ok(renewed.granted(now));
+    }
+    let wanted = wanted(owner, challenge, &supported);
+    let mut scopes = kept.as_ref().map(|kept| kept.asked.clone()).unwrap_or_default();
+    scopes.add_all(wanted.as_str());
+    if challenge.wants_scopes() && kept.as_ref().is_some_and(|kept| kept.granted.cover(&wanted)) {
+        let message = "the authority wants more of a grant than it names";
+        return Err(Trouble::authorization("insufficient_scope", message));
+    }
+    if owner.settings.grant == GrantType::ClientCredentials {
+        let renewed = stand_for_itself(io, owner, target, scopes).await?;
+        let now = io.now().await;
+        return Ok(renewed.granted(now));
+    }
+    // 2026-07-28, Authorization, Refresh Tokens.
+    if target.server.offline && !scopes.is_empty() {
+        scopes.add("offline_access");
+    }
+    let now = io.now().await;
+    if kept.is_some_and(|kept| {
+        let just = now.unix.0 / 1000 < kept.authorized.saturating_add(AUTHORIZATION_PAUSE.0 / 1000);
+        just && now.unix.0 / 1000 >= kept.authorized && !kept.is_over(now) && kept.asked.cover(&scopes)
+    }) {
+        // Else the user would be asked the same for every request.
+        let reason = if challenge.wants_scopes() {
+            "insufficient_scope"
+        } else {
+            "refused"
+        };
+        let message = "the authority refuses what the user has just authorized";
+        return Err(Trouble::authorization(reason, message));
+    }
+    let kept = authorize(io, owner, target, scopes).await?;
+    let now = io.now().await;
+    Ok(kept.granted(now))
+}
+
+/// Which scopes to ask for (2026-07-28, Authorization, Scope Selection Strategy).
+fn wanted(owner: &Owner<'_>, challenge: &Challenge, supported: &Scopes) -> Scopes {
+    if let Some(scopes) = &challenge.scopes {
+        return scopes.clone();
+    }
+    let mut scopes = supported.clone();
+    if scopes.is_empty() {
+        for scope in &owner.settings.scopes {
+            scopes.add(scope);
+        }
+    }
+    scopes
+}
+
+/// Uses the refresh token; `None` if there is none, or it is not good any more.
+async fn refresh(
+    io: &mut Io,
+    owner: &Owner<'_>,
+    kept: &Kept,
+    target: Target,
+) -> Result<Option<Kept>, Trouble> {
+    let client = Client::again(owner.settings, &target.server, &kept.client);
+    let (Some(token), Some(client)) = (&kept.refresh, client) else {
+        return Ok(None);
+    };
+    let form = || {
+        Form::grant("refresh_token")
+            .with("refresh_token", &token.0)
+            .with("resource", &target.resource)
+    };
+    match tokens(io, owner.settings, &target.server, &client, form).await? {
+        Ok(tokens) => {
+            let granted = tokens.scopes.clone().unwrap_or_else(|| kept.granted.clone());
+            let identity = match granted == kept.granted {
+                true => kept.identity.clone(),
+                false => identity(io).await?,
+            };
+            let renewed = Kept {
+                target,
+                refresh: tokens.refresh.clone().or_else(|| kept.refresh.clone()),
+                granted,
+                identity,
+                ..kept.clone()
+            };
+            Ok(Some(owner.keep(io, renewed, &tokens).await))
+        }
+        Err(refusal) => {
+            // What was asked for, and when, is still to be known.
+            let rest = Kept {
+                refresh: None,
+                ..kept.clone()
+            };
+            let key = owner.key();
+            let record = rest.to_record(&key);
+            io.keep(key, Some(record));
+            let reason = "the refresh token is not good any more";
+            io.event(Event::GrantDropped { reason });
+            if refusal.error == "invalid_client" {
+                io.keep(record::client_key(&target.server.issuer), None);
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// The client's own grant (OAuth 2.1, section 4.2; MCP extension `io.modelcontextprotocol/oauth-client-credentials`).
+async fn stand_for_itself(
+    io: &mut Io,
+    owner: &Owner<'_>,
+    target: Target,
+    scopes: Scopes,
+) -> Result<Kept, Trouble> {
+    let client = Client::known(owner.settings, &target.server)?;
+    let client = client.ok_or_else(|| Trouble::authorization("unregistered", "no client is configured"))?;
+    let form = || {
+        Form::grant("client_credentials")
+            .with("resource", &target.resource)
+            .with_some("scope", scopes.as_str())
+    };
+    match tokens(io, owner.settings, &target.server, &client, form).await? {
+        Ok(tokens) => {
+            let client = client.to_keep();
+            owner
+                .grant(io, target, client, String::new(), scopes, tokens)
+                .await
+        }
+        Err(refusal) => {
+            let message = "the authorization server gave no token for the client's credentials";
+            Err(Trouble::authorization("token_refused", message).with_detail(&refusal.detail))
+        }
+    }
+}
+
+/// Ends the grant of a principal: forgets it, then has it revoked where that can be (RFC 7009). What was forgotten stays
+/// so, whatever the authorization server says.
+pub(crate) async fn sign_out(
+    io: &mut Io,
+    upstream: &Upstream,
+    principal: Option<&str>,
+) -> Result<(), Trouble> {
+    let Some(owner) = Owner::new(upstream, principal) else {
+        return Ok(());
+    };
+    let login = record::login_key(&owner.name);
+    if let Some(pending) = load(io, &login, record::login_of).await? {
+        io.keep(pending, None);
+        io.keep(login, None);
+    }
+    let Some(kept) = load(io, &owner.key(), Kept::from_record).await? else {
+        return Ok(());
+    };
+    io.keep(owner.key(), None);
+    let server = &kept.target.server;
+    let client = Client::again(owner.settings, server, &kept.client);
+    let Some(client) = client.filter(|_| !server.revocation.is_empty()) else {
+        return Ok(());
+    };
+    // The refresh token first: with it go the access tokens (RFC 7009, section 2.1).
+    if let Some(token) = &kept.refresh {
+        revoke(io, server, &client, &token.0, "refresh_token").await?;
+    }
+    revoke(io, server, &client, &kept.access.0, "access_token").await
+}
+
+/// A name for a grant, of which nothing can be told.
+async fn identity(io: &mut Io) -> Result<String, Trouble> {
+    Ok(["oauth:", &*unique(io).await?].concat())
+}
+
+impl Owner<'_> {
+    /// Keeps a new grant.
+    pub(super) async fn grant(
+        &self,
+        io: &mut Io,
+        target: Target,
+        client: super::answer::Registered,
+        redirect_uri: String,
+        asked: Scopes,
+        tokens: Tokens,
+    ) -> Result<Kept, Trouble> {
+        let kept = Kept {
+            target,
+            client,
+            redirect_uri,
+            access: tokens.access.clone(),
+            scheme: tokens.scheme,
+            since: 0,
+            expires: None,
+            refresh: tokens.refresh.clone(),
+            granted: tokens.scopes.clone().unwrap_or_else(|| asked.clone()),
+            asked,
+            identity: identity(io).await?,
+            authorized: io.now().await.unix.0 / 1000,
+        };
+        Ok(self.keep(io, kept, &tokens).await)
+    }
+
+    /// Keeps a grant with the access token that just came.
+    async fn keep(&self, io: &mut Io, kept: Kept, tokens: &Tokens) -> Kept {
+        let Now { unix, .. } = io.now().await;
+        let since = unix.0 / 1000;
+        let kept = Kept {
+            access: tokens.access.clone(),
+            scheme: tokens.scheme,
+            since,
+            expires: tokens.life.map(|life| since.saturating_add(life)),
+            ..kept
+        };
+        let key = self.key();
+        let record = kept.to_record(&key);
+        io.keep(key, Some(record));
+        kept
+    }
+}
