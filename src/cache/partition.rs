@@ -139,6 +139,11 @@ impl Partitions {
         self.known.peek_mut(caller).filter(|partition| partition.id == id)
     }
 
+    /// The caller's partition, if it is remembered.
+    pub fn of(&mut self, caller: &Caller) -> Option<&mut Partition> {
+        self.known.peek_mut(caller)
+    }
+
     /// A write of unknown outcome whose partition was forgotten: its caller stores nothing until `until`.
     pub fn unsettle(&mut self, caller: &Caller, until: Millis) {
         self.forgotten.1 = self.forgotten.1.max(until);

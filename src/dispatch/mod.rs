@@ -220,6 +220,15 @@ impl Core {
         self.floor = self.seq.advance();
     }
 
+    /// A principal signed out: what was stored for it is stale at once, and what is under way when it arrives.
+    pub fn sign_out(&mut self, principal: Option<&str>) {
+        let floor = self.seq.advance();
+        let caller = principal.map_or(Caller::Anonymous, |name| Caller::Principal(name.into()));
+        if let Some(partition) = self.partitions.of(&caller) {
+            partition.floor = floor;
+        }
+    }
+
     /// The configuration in force.
     #[must_use]
     pub const fn config(&self) -> &Config {

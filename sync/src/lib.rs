@@ -4,7 +4,8 @@
 //! an executor inside, data at the border. No I/O, clock, entropy or thread here.
 //!
 //! Inside: `exec` polls the flows, `flow` is what they say to the authority, `link` what they know of it
-//! together, `breaker` whether it is asked at all, `desk` holds what each context has to do and until when it is believed alive, `trouble` is the one
+//! together, `grants` what they are allowed with, `oauth` how that comes about, `breaker` whether the authority is asked at
+//! all, `desk` holds what each context has to do and until when it is believed alive, `trouble` is the one
 //! table of failures.
 #![no_std]
 
@@ -15,9 +16,9 @@ mod clock;
 mod desk;
 mod exec;
 mod flow;
+mod grants;
 mod limits;
 mod link;
-#[allow(dead_code, unused_imports, reason = "trips do not ask for grants yet")]
 mod oauth;
 mod replica;
 mod seed;

@@ -74,3 +74,19 @@ pub(crate) const MAX_AUTHORIZATION_WAIT: Millis = Millis(10 * 60 * 1000);
 pub(crate) const AUTHORIZATION_PAUSE: Millis = Millis(60_000);
 /// How long after a renewal that failed the next one is tried, while the token is good.
 pub(crate) const RENEWAL_PAUSE: Millis = Millis(10_000);
+/// Most principals whose grants are remembered; of the others, the vault is asked again.
+pub(crate) const MAX_GRANTS: usize = 1024;
+/// Most flows that obtain or end grants at once, and most errands of the host that wait.
+pub(crate) const MAX_ERRANDS: usize = 256;
+/// How long such a flow may take: a little more than a user may be at an authorization page.
+pub(crate) const MAX_ERRAND_WAIT: Millis = Millis(12 * 60 * 1000);
+/// How long the third failure in a row to obtain a grant stands; it doubles with each further one.
+pub(crate) const GRANT_PAUSE: Millis = Millis(5000);
+/// Longest such pause.
+pub(crate) const GRANT_PAUSE_MOST: Millis = Millis(300_000);
+/// Most attempts to satisfy one challenge for more scopes.
+pub(crate) const MAX_STEP_UPS: u32 = 3;
+/// For so long.
+pub(crate) const STEP_UP_PAUSE: Millis = Millis(600_000);
+/// Most such challenges remembered per principal.
+pub(crate) const MAX_STEPS: usize = 16;

@@ -21,6 +21,7 @@ use leeward::table::{self, Map, Table, Words};
 use crate::breaker::{Breaker, Fared};
 use crate::exec::Got;
 use crate::flow::siphash;
+use crate::grants::Grants;
 use crate::limits::LEGACY_VERDICT_AGE;
 use crate::trouble::Trouble;
 
@@ -120,6 +121,8 @@ pub(crate) enum Claimed {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// The grants that requests go out with.
+    pub(crate) grants: Grants,
     max_sessions: usize,
     pub(crate) breaker: Breaker,
     /// Keys what is drawn at random; zeros until there is a seed.
@@ -150,8 +153,9 @@ struct Duty {
 }
 
 impl Link {
-    pub(crate) const fn new(max_sessions: usize) -> Self {
+    pub(crate) fn new(max_sessions: usize) -> Self {
         Self {
+            grants: Grants::default(),
             max_sessions,
             breaker: Breaker::new(max_sessions),
             seed: (0, 0),

@@ -4,6 +4,7 @@
 //! each context has to do), and it settles what becomes of a flight whose owner is gone. It decides nothing
 //! about requests and parses nothing. Any input is safe, late, repeated and spurious ones included.
 
+mod errands;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use leeward::border::{Errand, ErrandId, Event, FlightId, LocalCall};
+use leeward::border::{Event, FlightId, LocalCall};
 use leeward::dispatch::{Due, Forward, InputResponses, Passed, Sink, Stats, Trip, Verdict};
 use leeward::mcp::subscription::Change;
 use leeward::table::Table;
@@ -20,6 +21,7 @@ use leeward::{
     Affinity, Config, Core, Ctx, Error, Input, Millis, Now, Output, Reply, Request, Served, Ticket,
 };
 
+use self::errands::{FIRST_JOB, Job};
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::exec::{Executor, Happening, Outcome, Sent, TaskId};
@@ -64,6 +66,8 @@ pub struct Replica {
     seed: Seed,
     upstream: Arc<Upstream>,
     flights: Table<FlightId, Flight>,
+    jobs: Table<FlightId, Job>,
+    next_job: u64,
 }
 
 impl fmt::Debug for Replica {
@@ -158,6 +162,8 @@ impl Replica {
             seed: Seed::new(),
             upstream: Arc::new(upstream),
             flights: Table::new(),
+            jobs: Table::new(),
+            next_job: FIRST_JOB,
             core,
         }
     }
@@ -251,19 +257,6 @@ impl Replica {
         }
         self.expire(now);
         self.run(now);
-    }
-
-    /// Asks something of the replica itself, for no agent; drive `ctx` until [`Output::Errand`] comes.
-    pub fn errand(&mut self, now: Now, ctx: Ctx, _errand: Errand) -> ErrandId {
-        self.enter(now, ctx);
-        let id = ErrandId(self.executor.next_op().0);
-        let result = Err(Error::new(
-            leeward::Code::AuthorityAuthRequired,
-            "the configuration has no authority.oauth",
-        ));
-        self.desk.push(ctx, Output::Errand { id, result });
-        self.run(now);
-        id
     }
 
     /// What to do next under `ctx`; `None` when there is nothing until the next input.
@@ -484,6 +477,9 @@ impl Replica {
             self.end(flight);
         }
         for id in owned {
+            if self.forsake(id, ctx) {
+                continue;
+            }
             let Some(flight) = self.end(id) else { continue };
             let sent_write = flight.cargo.is_write() && flight.sent.is_set();
             match self.core.heir(id, ctx) {
@@ -496,12 +492,24 @@ impl Replica {
 
     /// Lets the flows go on, and the core hear of what they brought.
     fn run(&mut self, now: Now) {
-        self.pay();
-        while let Some(happening) = self
-            .executor
-            .step(self.clock.now(), &mut self.link, &mut self.desk)
-        {
+        loop {
+            self.pay();
+            self.oblige();
+            let happening = self
+                .executor
+                .step(self.clock.now(), &mut self.link, &mut self.desk);
+            let Some(happening) = happening else {
+                if self.link.grants.is_settled() {
+                    return;
+                }
+                continue;
+            };
             match happening {
+                Happening::Done(id, result) => {
+                    self.done(id, result);
+                }
+                // It panicked.
+                Happening::Settled(id, _) if self.done(id, Err(Trouble::internal("an errand failed"))) => {}
                 Happening::Settled(id, outcome) => {
                     self.settle(now, id, outcome);
                     if let Some(flight) = self.flights.remove(id) {
@@ -527,7 +535,6 @@ impl Replica {
                 }
                 Happening::Lost(id) => self.core.lost(id),
             }
-            self.pay();
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use leeward::border::{Credential, HttpRequest, LocalCall};
+use leeward::border::{Credential, HttpRequest, LocalCall, Refused};
 use leeward::{Failure, Input, OpId, Output};
 use serde_json::{Value, json};
 
@@ -19,9 +19,12 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// What is no JSON-RPC request has the HTTP method for a name; a response, `response`.
+    /// What is no JSON-RPC request has the HTTP method for a name; a response, `response`; a form, `form`.
     fn of(http: HttpRequest) -> Self {
+        let form =
+            |(name, value): &(String, String)| name == "content-type" && value.ends_with("form-urlencoded");
         let body: Value = match http.method {
+            "POST" if http.headers.iter().any(form) => json!({"jsonrpc": "2.0", "method": "form"}),
             "POST" => serde_json::from_slice(&http.body).unwrap(),
             _ => json!({"jsonrpc": "2.0", "method": http.method}),
         };
@@ -174,8 +177,12 @@ pub(crate) struct ScriptedHost {
     asked: BTreeSet<OpId>,
     pub(crate) aborted: Vec<OpId>,
     pub(crate) credential: Result<Option<Credential>, String>,
+    /// What the hook has after a refusal, and the refusals that it heard of.
+    pub(crate) renewed: Option<Credential>,
+    pub(crate) refused: Vec<Refused>,
     pub(crate) local: Option<Result<Vec<u8>, String>>,
     pub(crate) entropy: usize,
+    drawn: u8,
 }
 
 impl ScriptedHost {
@@ -189,8 +196,11 @@ impl ScriptedHost {
             asked: BTreeSet::new(),
             aborted: Vec::new(),
             credential: Ok(None),
+            renewed: None,
+            refused: Vec::new(),
             local: None,
             entropy: 32,
+            drawn: 6,
         }
     }
 
@@ -292,15 +302,19 @@ impl ScriptedHost {
                 }
                 self.local.clone().map(|result| Input::Local { op, result })
             }
-            Output::Credential { op, .. } => Some(Input::Credential {
-                op,
-                result: self.credential.clone(),
-            }),
+            Output::Credential { op, refused, .. } => {
+                let result = match &refused {
+                    Some(_) => Ok(self.renewed.clone()),
+                    None => self.credential.clone(),
+                };
+                self.refused.extend(refused);
+                Some(Input::Credential { op, result })
+            }
             Output::Entropy { op, bytes } => {
-                assert_eq!(bytes, 32);
+                self.drawn = self.drawn.wrapping_add(1);
                 Some(Input::Entropy {
                     op,
-                    bytes: alloc::vec![7; self.entropy],
+                    bytes: alloc::vec![self.drawn; bytes.min(self.entropy)],
                 })
             }
             _ => None,

@@ -113,6 +113,7 @@ impl Trouble {
             harmless,
             status: Some(status),
             session,
+            reason: matches!(status, 401 | 403).then_some("refused"),
             ..Self::new(code, message, detail)
         }
     }
@@ -152,6 +153,12 @@ impl Trouble {
         }
     }
 
+    /// The authority refused the credential, and no other came in time: a user may still be at an authorization page.
+    pub(crate) fn unrenewed() -> Self {
+        let message = "the authority wants another grant, which is still being obtained";
+        Self::authorization("login_required", message)
+    }
+
     /// No credential could be had.
     pub(crate) fn credential(detail: impl Into<String>) -> Self {
         Self::new(
@@ -161,7 +168,6 @@ impl Trouble {
         )
     }
 
-    #[allow(dead_code, reason = "the flows that obtain grants say so")]
     /// No grant could be had; no request has had an effect by that. `reason`: stable, snake case.
     pub(crate) fn authorization(reason: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -171,7 +177,6 @@ impl Trouble {
         }
     }
 
-    #[allow(dead_code, reason = "the flows that obtain grants say so")]
     /// The same, where the request itself surely had no effect.
     pub(crate) fn harmless(mut self) -> Self {
         self.harmless = true;
@@ -182,6 +187,38 @@ impl Trouble {
     pub(crate) fn with_link(mut self, link: Secret) -> Self {
         self.link = Some(link);
         self
+    }
+
+    /// Whether it says where the user may consent.
+    pub(crate) const fn has_link(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// What kept a grant from being obtained after the authority had refused: that refusal stands.
+    pub(crate) fn into_refusal(self) -> Self {
+        Self {
+            code: Code::AuthorityAuthRequired,
+            harmless: true,
+            cut: false,
+            status: None,
+            session: false,
+            retry_after: None,
+            reason: self.reason.or(Some("unavailable")),
+            ..self
+        }
+    }
+
+    /// An errand of a replica that obtains no grants.
+    pub(crate) fn unasked() -> Self {
+        Self::authorization("not_configured", "the configuration has no authority.oauth")
+    }
+
+    /// A limit of the replica's own.
+    pub(crate) fn crowded() -> Self {
+        Self {
+            harmless: true,
+            ..Self::new(Code::OverBudget, "too many grants are being obtained", "")
+        }
     }
 
     /// The host did not answer for a tool or resource of its own.

@@ -21,6 +21,8 @@ use leeward::mcp::input::InputRequest;
 use leeward::{Failure, Millis, Now, OpId};
 
 use crate::breaker::Fared;
+use crate::flow::Access;
+use crate::grants::Held;
 use crate::limits::IDS_PER_TRIP;
 use crate::link::{Claimed, Key, Known};
 use crate::trouble::Trouble;
@@ -32,7 +34,6 @@ pub(super) struct Ask {
     pub(super) next: oneshot::Receiver<Ask>,
 }
 
-#[allow(dead_code, reason = "the flows that obtain grants ask some of these")]
 pub(super) enum Question {
     Fetch {
         request: HttpRequest,
@@ -69,6 +70,11 @@ pub(super) enum Question {
         url: String,
     },
     Now,
+    Grant {
+        principal: Option<String>,
+        refused: Option<(u64, Refused)>,
+    },
+    Nonce(String),
     Timer {
         after: Millis,
         /// Renewed, it ends this long after now at the latest.
@@ -109,10 +115,9 @@ pub(crate) enum Got {
     Credential(Result<Option<Credential>, String>),
     Bytes(Result<Option<Vec<u8>>, String>),
     Redirect(Result<String, String>),
-    #[allow(dead_code, reason = "the flows that obtain grants ask this")]
     Callback(Result<Callback, String>),
-    #[allow(dead_code, reason = "the flows that obtain grants ask this")]
     Now(Now),
+    Grant(Result<Held, Trouble>),
     Claim(Claimed),
     Inputs(InputResponses),
     Learnt(u64),
@@ -197,6 +202,8 @@ pub(crate) struct Io {
     partition: u64,
     /// What was sent to the authority has had no answer yet.
     asking: bool,
+    /// What its requests to the authority go out with.
+    pub(crate) access: Option<Access>,
 }
 
 impl Io {
@@ -209,6 +216,7 @@ impl Io {
                 next_id: start.wrapping_mul(IDS_PER_TRIP),
                 partition: 0,
                 asking: false,
+                access: None,
             },
             asks,
         )
@@ -284,10 +292,7 @@ impl Io {
             got => Err(failure(got).message),
         }
     }
-}
 
-#[allow(dead_code, reason = "the flows that obtain grants ask these")]
-impl Io {
     /// Reads a record of the vault. Where the host has none, the replica remembers
     /// [`crate::limits::MAX_RECORDS`] of them itself.
     pub(crate) async fn load(&mut self, key: String) -> Result<Option<Vec<u8>>, String> {
@@ -363,9 +368,25 @@ impl Io {
             _ => Now::default(),
         }
     }
-}
 
-impl Io {
+    /// The replica's own grant of a principal; the number of the token that was refused, and how, if it was. May take
+    /// as long as a user takes.
+    pub(crate) async fn grant(
+        &mut self,
+        principal: Option<String>,
+        refused: Option<(u64, Refused)>,
+    ) -> Result<Held, Trouble> {
+        match self.ask(Question::Grant { principal, refused }).await {
+            Got::Grant(result) => result,
+            got => Err(Trouble::closed(failure(got).message)),
+        }
+    }
+
+    /// What the authority wants in proofs from now on.
+    pub(crate) fn nonce(&mut self, nonce: String) {
+        drop(self.ask(Question::Nonce(nonce)));
+    }
+
     /// Is ready once `after` has passed; to be raced.
     pub(crate) fn timer(&mut self, after: Millis) -> Pending {
         self.deadline(after, after)
@@ -393,6 +414,11 @@ impl Io {
     /// The authority is asked now; what it makes of that is to be told by [`Io::fared`].
     pub(crate) const fn asks(&mut self) {
         self.asking = true;
+    }
+
+    /// Whether it was asked, and nothing is told yet.
+    pub(crate) const fn is_asking(&self) -> bool {
+        self.asking
     }
 
     /// What the authority made of it, once each time.
@@ -446,6 +472,7 @@ impl Io {
             next_id: number.wrapping_mul(IDS_PER_TRIP),
             partition: self.partition,
             asking: false,
+            access: self.access.clone(),
         }
     }
 

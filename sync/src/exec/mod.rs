@@ -38,6 +38,8 @@ pub(crate) use self::io::{Body, Got, Io, Pending, Response, Sent};
 use self::ops::{Op, Ops, Plain, State};
 use self::vault::Vault;
 use crate::desk::Desk;
+use crate::flow::Obtained;
+use crate::grants::{Asker, Wish};
 use crate::link::{Key, Link};
 use crate::replica::Host;
 use crate::trouble::Trouble;
@@ -45,14 +47,25 @@ use crate::trouble::Trouble;
 /// How a trip ends.
 pub(crate) type Outcome = Result<Answer, TripError>;
 
-/// A trip under way.
-pub(crate) type Flow = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// What a flow comes to.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// A trip's.
+    Trip(Outcome),
+    /// An errand's.
+    Errand(Result<Obtained, Trouble>),
+}
+
+/// A flow under way.
+pub(crate) type Flow = Pin<Box<dyn Future<Output = End> + Send>>;
 
 /// What a step brought that is not the executor's own business.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    /// A flow ended.
+    /// A trip's flow ended.
     Settled(FlightId, Outcome),
+    /// An errand's flow ended.
+    Done(FlightId, Result<Obtained, Trouble>),
     /// A notification of the authority for those who wait for a flight.
     Relay(FlightId, String),
     /// Requests of the authority to the agent.
@@ -209,11 +222,14 @@ impl Executor {
                 task.flow = Some(flow);
                 self.drain(slot, now, link, desk);
             }
-            Poll::Ready(outcome) => {
+            Poll::Ready(end) => {
                 drop(flow);
                 self.drain(slot, now, link, desk);
                 self.end(slot, link, desk);
-                self.happened.push_back(Happening::Settled(flight, outcome));
+                self.happened.push_back(match end {
+                    End::Trip(outcome) => Happening::Settled(flight, outcome),
+                    End::Errand(result) => Happening::Done(flight, result),
+                });
             }
         }
     }
@@ -344,6 +360,16 @@ impl Executor {
                 Question::Now => {
                     let unix = self.unix;
                     let _ = answer.send(Got::Now(Now { mono: now, unix }));
+                    continue;
+                }
+                Question::Grant { principal, refused } => {
+                    let asker = Asker::Trip(answer);
+                    link.grants
+                        .claim(now, principal.as_deref(), Wish { asker, ctx, refused });
+                    continue;
+                }
+                Question::Nonce(nonce) => {
+                    link.grants.learn_nonce(nonce);
                     continue;
                 }
                 Question::Timer { after, most } => {

@@ -26,7 +26,10 @@ impl Bench {
     {
         let mut executor = Executor::new(host);
         executor.advance(Millis(1_000_000));
-        let task = executor.start(FlightId(1), Ctx::SHARED, |io| Box::pin(flow(io)));
+        let task = executor.start(FlightId(1), Ctx::SHARED, |io| {
+            let flow = flow(io);
+            Box::pin(async move { End::Trip(flow.await) })
+        });
         let mut bench = Self {
             executor,
             link: Link::new(1),

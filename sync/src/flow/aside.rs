@@ -34,7 +34,7 @@ impl Trip<'_> {
             return None;
         }
         let url = self.upstream.url.as_deref().unwrap_or_default();
-        let request = post(url, self.token(), session::headers(session), Vec::new());
+        let request = post(url, session::headers(session), Vec::new());
         let back = Back::new(&request, self.forward.inputs);
         let rules = Rules {
             // It lasts as long as the request: only its events are bounded.

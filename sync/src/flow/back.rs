@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 use leeward::border::HttpRequest;
 use leeward::dispatch::{Body as Outcome, InputResponses};
 use leeward::mcp::input::{InputRequest, Inputs};
-use leeward::{Failure, Millis};
+use leeward::{Code, Millis};
 
+use super::access;
 use super::http::{Kind, find, notify};
 use super::{message, within};
 use crate::exec::{Body, Io, Pending, Response, Sent};
@@ -21,7 +22,7 @@ use crate::trouble::Trouble;
 #[derive(Clone, Debug)]
 pub(super) struct Back {
     url: String,
-    /// Those of the request whose stream it is: credential, session, version.
+    /// Those of the request whose stream it is: session, version.
     headers: Vec<(String, String)>,
     inputs: Inputs,
 }
@@ -101,15 +102,15 @@ impl Back {
 
     /// While this is kept and the request of this id, `sent`, is under way, the authority is told if that is given
     /// up: closing its stream would not tell (2025-11-25, Transports, Sending Messages to the Server).
-    pub(super) fn cancels(&self, io: &mut Io, id: u64, sent: &Sent) -> Pending {
-        io.farewell(self.request("POST", message::cancelled(id)), sent.clone())
+    pub(super) fn cancels(&self, io: &mut Io, id: u64, sent: &Sent) -> Option<Pending> {
+        access::farewell(io, self.request("POST", message::cancelled(id)), sent.clone())
     }
 
     /// While this is kept there is a session; then it is ended (2025-11-25, Transports, Session Management).
-    pub(super) fn ends(&self, io: &mut Io) -> Pending {
+    pub(super) fn ends(&self, io: &mut Io) -> Option<Pending> {
         let begun = Sent::default();
         begun.set();
-        io.farewell(self.request("DELETE", Vec::new()), begun)
+        access::farewell(io, self.request("DELETE", Vec::new()), begun)
     }
 
     /// Asks once, after a pause, for the rest of a stream after the event `last`. `Ok(None)`: another time perhaps.
@@ -123,8 +124,10 @@ impl Back {
         let pause = retry.unwrap_or(RESUME_AFTER);
         io.timer(pause.clamp(RESUME_LEAST, RESUME_MOST)).await;
         let timer = io.timer(BESIDE_MOST);
-        let Some(Ok(answer)) = within(timer, None, self.get(io, Some(last))).await else {
-            return Ok(None);
+        let answer = match within(timer, None, self.get(io, Some(last))).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(trouble)) if trouble.code == Code::AuthorityAuthRequired => return Err(Refused),
+            _ => return Ok(None),
         };
         match (answer.status, Kind::of(find(&answer.headers, "content-type"))) {
             (200, Kind::Events) => Ok(Some(answer.body)),
@@ -134,7 +137,7 @@ impl Back {
     }
 
     /// Opens the stream of the session, or what is left of one after the event `last`.
-    pub(super) async fn get(&self, io: &mut Io, last: Option<&str>) -> Result<Response, Failure> {
+    pub(super) async fn get(&self, io: &mut Io, last: Option<&str>) -> Result<Response, Trouble> {
         let mut headers = Vec::from([("accept".into(), "text/event-stream".into())]);
         if let Some(last) = last {
             headers.push(("last-event-id".into(), last.into()));
@@ -147,7 +150,7 @@ impl Back {
             headers,
             body: Vec::new(),
         };
-        io.fetch(request, None).await
+        access::send(io, request, None).await
     }
 }
 

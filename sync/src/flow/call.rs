@@ -20,7 +20,7 @@ use super::http::{Received, Rules, exchange, post};
 use super::learn::{Learned, learn};
 use super::listen::Listening;
 use super::message::Response;
-use super::{Secret, Trip, Upstream, aside, era, grant, message, session, within};
+use super::{Access, Trip, Upstream, access, aside, era, message, session, within};
 use crate::breaker::Fared;
 use crate::exec::{Io, Outcome, Sent};
 use crate::link::Era;
@@ -44,28 +44,32 @@ pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forwar
             upstream.timeout
         };
         let timer = io.deadline(upstream.timeout, most);
-        let mut identity = None;
         let outcome = within(timer, Some(&open), async {
             if upstream.url.is_none() {
                 return Err(Trouble::unconfigured());
             }
             admit(&mut io, &forward, steady.is_some()).await?;
-            let credential = grant(&mut io, &upstream, &forward).await?;
-            identity = Some(credential.identity.clone());
+            access::open(&mut io, &upstream, forward.principal.clone()).await?;
             let mut trip = Trip {
                 io: &mut io,
                 upstream: &upstream,
                 forward: &forward,
                 sent: &sent,
                 open: steady.as_ref().map(|_| &open),
-                credential,
             };
             trip.run().await
         })
         .await;
-        let mut outcome = outcome.unwrap_or_else(|| {
+        if outcome.is_none() {
             io.fared(Fared::Failed(Millis(0)));
-            Err(Trouble::timeout())
+        }
+        let access = io.access.as_ref();
+        let mut identity = access.map(|access| access.identity().cloned());
+        let mut outcome = outcome.unwrap_or_else(|| {
+            Err(match access {
+                Some(access) if access.is_renewing() => Trouble::unrenewed(),
+                _ => Trouble::timeout(),
+            })
         });
         if let (Some(listening), Some(steady)) = (&mut listening, steady) {
             identity = None;
@@ -97,8 +101,9 @@ async fn admit(io: &mut Io, forward: &Forward, waits: bool) -> Result<(), Troubl
 }
 
 impl Trip<'_> {
-    pub(super) fn token(&self) -> Option<&str> {
-        self.credential.token.as_ref().map(|Secret(token)| &**token)
+    /// The name of the credential.
+    pub(super) fn identity(&self) -> Option<&String> {
+        self.io.access.as_ref().and_then(Access::identity)
     }
 
     fn progress(&self) -> Option<FlightId> {
@@ -106,7 +111,7 @@ impl Trip<'_> {
     }
 
     fn answer(&self, body: Body, learned: Learned) -> Answer {
-        let credential = self.credential.identity.clone();
+        let credential = self.identity().cloned();
         Answer {
             body,
             credential,
@@ -220,9 +225,9 @@ impl Trip<'_> {
         let mut members = members.clone();
         message::append(&mut members, input);
         let url = self.upstream.url.as_deref().unwrap_or_default();
-        self.send(None, |id, token| {
+        self.send(None, |id| {
             let headers = era::headers(method, name.as_deref(), params.to_vec());
-            post(url, token, headers, message::request(id, method, &members, &meta))
+            post(url, headers, message::request(id, method, &members, &meta))
         })
         .await
     }
@@ -272,10 +277,9 @@ impl Trip<'_> {
             let Forward { method, params, .. } = self.forward;
             let meta = message::legacy_meta(self.forward, self.progress());
             let url = self.upstream.url.as_deref().unwrap_or_default();
-            let work = self.send(Some(self.forward.inputs), |id, token| {
+            let work = self.send(Some(self.forward.inputs), |id| {
                 post(
                     url,
-                    token,
                     session::headers(&session),
                     message::request(id, method, params, &meta),
                 )
@@ -308,7 +312,7 @@ impl Trip<'_> {
     async fn send(
         &mut self,
         inputs: Option<Inputs>,
-        build: impl Fn(u64, Option<&str>) -> HttpRequest,
+        build: impl Fn(u64) -> HttpRequest,
     ) -> Result<Received, Trouble> {
         let rules = Rules {
             max_bytes: self.upstream.max_bytes,
@@ -321,7 +325,7 @@ impl Trip<'_> {
             return self.read(rules, build).await;
         }
         let id = self.io.next_id();
-        let request = build(id, self.token());
+        let request = build(id);
         exchange(self.io, request, id, rules).await
     }
 
@@ -329,12 +333,12 @@ impl Trip<'_> {
     pub(super) async fn read(
         &mut self,
         rules: Rules,
-        build: impl Fn(u64, Option<&str>) -> HttpRequest,
+        build: impl Fn(u64) -> HttpRequest,
     ) -> Result<Received, Trouble> {
         let mut again = true;
         loop {
             let id = self.io.next_id();
-            let request = build(id, self.token());
+            let request = build(id);
             match exchange(self.io, request, id, rules.clone()).await {
                 Err(trouble) if trouble.cut && core::mem::take(&mut again) => {}
                 outcome => return outcome,

@@ -163,12 +163,7 @@ async fn discover(trip: &mut Trip<'_>) -> Result<Received, Trouble> {
     let id = trip.io.next_id();
     let headers = headers(DISCOVER, None, Vec::new());
     let url = trip.upstream.url.as_deref().unwrap_or_default();
-    let request = post(
-        url,
-        trip.token(),
-        headers,
-        message::request(id, DISCOVER, params, &meta),
-    );
+    let request = post(url, headers, message::request(id, DISCOVER, params, &meta));
     exchange(
         trip.io,
         request,

@@ -42,16 +42,16 @@ impl Trip<'_> {
     /// Why a session does not tell anything any more.
     async fn follow_in(&mut self, session: &Session) -> Trouble {
         let url = self.upstream.url.as_deref().unwrap_or_default();
-        let request = post(url, self.token(), session::headers(session), Vec::new());
+        let request = post(url, session::headers(session), Vec::new());
         let back = Back::new(&request, Inputs::NONE);
-        let _ends = session.id.as_ref().map(|_| back.ends(self.io));
+        let _ends = session.id.as_ref().and_then(|_| back.ends(self.io));
         match self.open(session, &back).await {
             Ok(trouble) | Err(trouble) => trouble,
         }
     }
 
     async fn open(&mut self, session: &Session, back: &Back) -> Result<Trouble, Trouble> {
-        let answer = back.get(self.io, None).await.map_err(Trouble::network)?;
+        let answer = back.get(self.io, None).await?;
         match (answer.status, Kind::of(find(&answer.headers, "content-type"))) {
             (200, Kind::Events) => {}
             (status @ (401 | 403 | 429 | 500..), _) => {
@@ -122,9 +122,9 @@ impl Trip<'_> {
     async fn subscribe(&mut self, session: &Session, uri: &str) -> Result<bool, Trouble> {
         let url = self.upstream.url.as_deref().unwrap_or_default();
         let params = format!(r#""uri":{uri}"#);
-        let build = |id, token: Option<&str>| {
+        let build = |id| {
             let body = message::request(id, "resources/subscribe", &params, "");
-            post(url, token, session::headers(session), body)
+            post(url, session::headers(session), body)
         };
         let received = self.read(self.rules(false), build).await?;
         Ok(matches!(received.response.body, Body::Result(_)))

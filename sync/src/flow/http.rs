@@ -15,6 +15,7 @@ use leeward::mcp::input::Inputs;
 use leeward::mcp::names::HEADER_SESSION;
 use leeward::mcp::subscription::ACKNOWLEDGED;
 
+use super::access;
 use super::back::{Back, Refused};
 use super::message::{self, Message};
 use super::sse::Sse;
@@ -23,19 +24,11 @@ use crate::exec::{Body, Io, Sent};
 use crate::limits::{MAX_REFUSAL_BYTES, MAX_RESUMES, MAX_SESSION_ID_BYTES};
 use crate::trouble::Trouble;
 
-/// A POST to the endpoint. `headers` come after the fixed ones.
-pub(super) fn post(
-    url: &str,
-    token: Option<&str>,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-) -> HttpRequest {
-    let mut all: Vec<(String, String)> = Vec::with_capacity(headers.len() + 3);
+/// A POST to the endpoint. `headers` come after the fixed ones; the credential is added by [`access`].
+pub(super) fn post(url: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> HttpRequest {
+    let mut all: Vec<(String, String)> = Vec::with_capacity(headers.len() + 4);
     all.push(("content-type".into(), "application/json".into()));
     all.push(("accept".into(), "application/json, text/event-stream".into()));
-    if let Some(token) = token {
-        all.push(("authorization".into(), alloc::format!("Bearer {token}")));
-    }
     all.extend(headers);
     HttpRequest {
         method: "POST",
@@ -79,7 +72,7 @@ pub(super) async fn exchange(
 ) -> Result<Received, Trouble> {
     let back = rules.inputs.map(|inputs| Back::new(&request, inputs));
     let sent = rules.sent.clone().unwrap_or_default();
-    let _cancels = back.as_ref().map(|back| back.cancels(io, id, &sent));
+    let _cancels = back.as_ref().and_then(|back| back.cancels(io, id, &sent));
     io.asks();
     let outcome = converse(io, request, id, &rules, &sent, back.as_ref()).await;
     io.fared(Fared::of(&outcome));
@@ -95,10 +88,7 @@ async fn converse(
     sent: &Sent,
     back: Option<&Back>,
 ) -> Result<Received, Trouble> {
-    let answer = io
-        .fetch(request, Some(sent.clone()))
-        .await
-        .map_err(Trouble::network)?;
+    let answer = access::send(io, request, Some(sent.clone())).await?;
     let (status, mut body) = (answer.status, answer.body);
     let header = |name: &str| find(&answer.headers, name);
     let refused = |session| Trouble::status(status, header("retry-after"), session);
@@ -157,7 +147,7 @@ async fn converse(
 
 /// Sends a notification; only its status counts.
 pub(super) async fn notify(io: &mut Io, request: HttpRequest) -> Result<(), Trouble> {
-    let answer = io.fetch(request, None).await.map_err(Trouble::network)?;
+    let answer = access::send(io, request, None).await?;
     match answer.status {
         200..=299 => Ok(()),
         status => Err(Trouble::status(

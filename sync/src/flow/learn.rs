@@ -33,10 +33,9 @@ pub(super) async fn learn(trip: &mut Trip<'_>) -> Option<Learned> {
             inputs: None,
         };
         let url = trip.upstream.url.as_deref().unwrap_or_default();
-        let build = |id, token: Option<&str>| {
+        let build = |id| {
             post(
                 url,
-                token,
                 era::headers(LIST, None, Vec::new()),
                 message::request(id, LIST, &params, &meta),
             )

@@ -3,15 +3,17 @@
 //! [`call`] is a whole trip, [`listen`] what makes it a subscription, [`follow`] one
 //! within a session; [`era`] finds out how the authority speaks; [`session`] keeps the session-era
 //! handshake; [`mod@aside`] hears what is asked beside a request; [`bridge`] asks
-//! agents of another era what the authority wants to know; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host. Below them:
-//! [`http`] is one exchange, [`mod@back`] what is done beside it, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
+//! agents of another era what the authority wants to know; [`learn`] asks for header annotations again; [`mod@local`] calls a tool of the host; [`errand`] obtains and ends grants. Below them:
+//! [`http`] is one exchange, [`access`] what it is allowed with, [`mod@back`] what is done beside it, [`sse`] an event stream, [`message`] the JSON text. Whatever a flow does, its end is
 //! an [`crate::exec::Outcome`], and dropping it is its cancellation.
 
+mod access;
 mod aside;
 mod back;
 mod bridge;
 mod call;
 mod era;
+mod errand;
 mod follow;
 mod http;
 mod learn;
@@ -38,11 +40,12 @@ use leeward::config::OAuth;
 use leeward::dispatch::{Body, Forward};
 use leeward::mcp::names;
 
+pub(crate) use access::Access;
 pub(crate) use era::{Verdict, choose};
+pub(crate) use errand::{Obtained, finish, obtain, sign_out};
 pub(crate) use http::find;
 
-use crate::exec::{Flow, Io, Sent};
-use crate::trouble::Trouble;
+use crate::exec::{End, Flow, Io, Sent};
 
 /// What every trip to the authority needs to know.
 #[derive(Clone, Debug)]
@@ -56,7 +59,6 @@ pub(crate) struct Upstream {
     /// Ask the host for credentials instead.
     pub(crate) hook: bool,
     /// Otherwise, obtain them so.
-    #[allow(dead_code, reason = "the flows that obtain grants read it")]
     pub(crate) oauth: Option<OAuth>,
     /// The host can ask users for them.
     pub(crate) authorizes: bool,
@@ -82,7 +84,7 @@ impl fmt::Debug for Secret {
 
 /// A trip to the authority.
 pub(crate) fn forward(upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> impl FnOnce(Io) -> Flow {
-    move |io| Box::pin(call::run(io, upstream, forward, sent))
+    move |io| Box::pin(async move { End::Trip(call::run(io, upstream, forward, sent).await) })
 }
 
 /// `server/discover` by which a server is asked what it speaks.
@@ -106,10 +108,10 @@ pub(crate) fn local(
     timeout: Millis,
     sent: Sent,
 ) -> impl FnOnce(Io) -> Flow {
-    move |io| Box::pin(local::run(io, call, timeout, sent))
+    move |io| Box::pin(async move { End::Trip(local::run(io, call, timeout, sent).await) })
 }
 
-/// A trip's state: who it is for, and with which credential.
+/// A trip's state.
 struct Trip<'a> {
     io: &'a mut Io,
     upstream: &'a Upstream,
@@ -118,43 +120,6 @@ struct Trip<'a> {
     sent: &'a Sent,
     /// Of a subscription: to be set once the authority has acknowledged it.
     open: Option<&'a Sent>,
-    credential: Grant,
-}
-
-/// A credential for the authority, and its name.
-#[derive(Clone, Debug, Default)]
-struct Grant {
-    token: Option<Secret>,
-    identity: Option<String>,
-}
-
-/// The credential for whom the trip is.
-async fn grant(io: &mut Io, upstream: &Upstream, forward: &Forward) -> Result<Grant, Trouble> {
-    if !upstream.hook {
-        let identity = upstream.token.as_ref().map(|_| "static".into());
-        return Ok(Grant {
-            token: upstream.token.clone(),
-            identity,
-        });
-    }
-    let Some(credential) = io
-        .credential(forward.principal.clone(), None)
-        .await
-        .map_err(Trouble::credential)?
-    else {
-        return Ok(Grant::default());
-    };
-    // A token of other bytes would be no header value (RFC 6750 §2.1).
-    if credential.token.is_empty() || !credential.token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Trouble::credential("the host's credential is not a bearer token"));
-    }
-    let identity = credential
-        .identity
-        .unwrap_or_else(|| stand_in(&credential.token, upstream.seed));
-    Ok(Grant {
-        token: Some(Secret(credential.token)),
-        identity: Some(identity),
-    })
 }
 
 /// A name for a credential that has none: keyed, so that it says nothing about the token.

@@ -64,7 +64,7 @@ pub(super) async fn obtain(trip: &mut Trip<'_>) -> Result<(Arc<Session>, u64), F
         match trip.io.claim(key).await? {
             Some(Known::Session(_, session, number)) => {
                 // A session belongs to the credential that opened it.
-                if session.credential == trip.credential.identity {
+                if session.credential.as_ref() == trip.identity() {
                     return Ok((session, number));
                 }
                 trip.io.forget(key, number).await;
@@ -119,12 +119,7 @@ async fn open(trip: &mut Trip<'_>, version: &'static str) -> Result<Session, Fai
     );
     let id = trip.io.next_id();
     let url = trip.upstream.url.as_deref().unwrap_or_default();
-    let request = post(
-        url,
-        trip.token(),
-        Vec::new(),
-        message::request(id, "initialize", &params, ""),
-    );
+    let request = post(url, Vec::new(), message::request(id, "initialize", &params, ""));
     let rules = Rules {
         max_bytes: trip.upstream.max_bytes,
         relay: false,
@@ -142,13 +137,8 @@ async fn open(trip: &mut Trip<'_>, version: &'static str) -> Result<Session, Fai
             trouble,
             instead: None,
         })?;
-    let session = read(&received, trip.credential.identity.clone(), trip.upstream.version)?;
-    let request = post(
-        url,
-        trip.token(),
-        headers(&session),
-        message::INITIALIZED.as_bytes().to_vec(),
-    );
+    let session = read(&received, trip.identity().cloned(), trip.upstream.version)?;
+    let request = post(url, headers(&session), message::INITIALIZED.as_bytes().to_vec());
     match notify(trip.io, request).await {
         // Some servers answer the notification with an odd refusal and serve the session all the same.
         Err(trouble)
@@ -255,9 +245,9 @@ pub(super) async fn set_level(trip: &mut Trip<'_>, session: &Session) {
     session.level.store(wanted, Ordering::Relaxed);
     let url = trip.upstream.url.as_deref().unwrap_or_default();
     let params = alloc::format!(r#""level":"{}""#, level.name());
-    let build = |id, token: Option<&str>| {
+    let build = |id| {
         let body = message::request(id, "logging/setLevel", &params, "");
-        post(url, token, headers(session), body)
+        post(url, headers(session), body)
     };
     let _ = trip.read(trip.rules(false), build).await;
 }

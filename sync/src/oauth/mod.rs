@@ -29,6 +29,7 @@ use leeward::border::{Event, Refused};
 use leeward::config::OAuth;
 use leeward::{Millis, Now};
 
+pub(crate) use challenge::Challenge;
 pub(crate) use exchange::{nonce_of, prove};
 pub(crate) use login::finish;
 pub(crate) use obtain::{obtain, sign_out};
@@ -58,6 +59,8 @@ pub(crate) struct Granted {
     pub(crate) identity: String,
     /// When to ask again, by the monotonic clock; `None`: once it is refused.
     pub(crate) expires: Option<Millis>,
+    /// When it is good no longer, if that is known.
+    pub(crate) over: Option<Millis>,
     pub(crate) scopes: Scopes,
 }
 
@@ -145,13 +148,26 @@ impl Kept {
 
     /// The token, until it is due.
     fn granted(&self, now: Now) -> Granted {
-        self.until(self.due().map(|due| left(now, due)))
+        let due = self.due().map(|due| left(now, due));
+        Granted {
+            expires: due,
+            ..self.granted_until_over(now)
+        }
     }
 
     /// The same, until it is good no longer.
     fn granted_until_over(&self, now: Now) -> Granted {
-        let over = self.expires.map(|expires| expires.saturating_mul(1000));
-        self.until(over.map(|over| left(now, over)))
+        let over = self
+            .expires
+            .map(|expires| left(now, expires.saturating_mul(1000)));
+        Granted {
+            token: self.access.clone(),
+            scheme: self.scheme,
+            identity: self.identity.clone(),
+            expires: over,
+            over,
+            scopes: self.granted.clone(),
+        }
     }
 
     /// The same, no longer than until `then`.
@@ -159,16 +175,6 @@ impl Kept {
         let mut granted = self.granted_until_over(now);
         granted.expires = Some(granted.expires.unwrap_or(then).min(then));
         granted
-    }
-
-    fn until(&self, expires: Option<Millis>) -> Granted {
-        Granted {
-            token: self.access.clone(),
-            scheme: self.scheme,
-            identity: self.identity.clone(),
-            expires,
-            scopes: self.granted.clone(),
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is sent, and what comes back.
 
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use leeward::Code;
@@ -10,9 +12,10 @@ use leeward::mcp::names;
 use serde_json::json;
 
 use super::{Rig, TIMEOUT, error_of, modern, read, result_of, write};
-use crate::exec::Sent;
-use crate::flow::{Secret, local};
+use crate::exec::{self, Sent};
+use crate::flow::{Secret, access, http, local};
 use crate::testing::{End, Say, Seen};
+use crate::trouble::Trouble;
 
 #[test]
 fn speaks_statelessly_with_mirrored_headers() {
@@ -239,4 +242,33 @@ fn a_session_is_told_once_which_log_messages_are_wanted() {
         let levels: Vec<_> = seen.map(|seen| seen.params["level"].as_str().unwrap()).collect();
         assert_eq!(levels, told);
     }
+}
+
+#[test]
+fn a_token_goes_to_the_configured_endpoint_and_nowhere_else() {
+    let mut rig = Rig::new(|_| Say::empty(200));
+    rig.upstream.token = Some(Secret("s3cret".into()));
+    let upstream = Arc::new(rig.upstream.clone());
+    rig.start_flow(move |mut io| {
+        Box::pin(async move {
+            access::open(&mut io, &upstream, None).await.unwrap();
+            for url in [
+                "https://a.example/mcp",
+                "https://a.example/mcp/",
+                "https://b.example/mcp",
+            ] {
+                let request = http::post(url, Vec::new(), b"{\"jsonrpc\":\"2.0\"}".to_vec());
+                access::send(&mut io, request, None).await.unwrap();
+            }
+            exec::End::Trip(Err(Trouble::closed("the test is over").into_error(false)))
+        })
+    });
+    rig.run();
+    let tokens: Vec<_> = rig
+        .host
+        .seen
+        .iter()
+        .map(|seen| seen.header("authorization"))
+        .collect();
+    assert_eq!(tokens, [Some("Bearer s3cret"), None, None]);
 }

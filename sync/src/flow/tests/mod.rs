@@ -105,6 +105,7 @@ impl Rig {
                     Happening::Settled(flight, outcome) => self.outcomes.push((flight, outcome)),
                     Happening::Relay(_, notification) => self.relayed.push(notification),
                     Happening::Input(flight, requests) => self.asked.push((flight, requests)),
+                    Happening::Done(..) => panic!("nobody asked for a grant"),
                     Happening::Lost(_) => self.relayed.push("lost".into()),
                 }
             }

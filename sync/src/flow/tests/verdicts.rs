@@ -151,7 +151,7 @@ fn damaged_verdicts_and_those_of_other_endpoints_are_none() {
         rig.start_flow(move |mut io| {
             Box::pin(async move {
                 io.keep(key, Some(record.into()));
-                Err(crate::trouble::Trouble::timeout().into_error(false))
+                crate::exec::End::Trip(Err(crate::trouble::Trouble::timeout().into_error(false)))
             })
         });
         rig.run();

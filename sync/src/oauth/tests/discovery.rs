@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString as _};
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use super::world::*;

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::super::Scheme;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
 
 use super::world::*;
 use crate::limits::MAX_AUTHORIZATION_WAIT;

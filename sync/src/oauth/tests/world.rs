@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::super::{Granted, Why, finish, obtain, sign_out};
 use crate::desk::Desk;
-use crate::exec::{Executor, Io};
+use crate::exec::{End, Executor, Io};
 use crate::flow::{Secret, Upstream};
 use crate::link::Link;
 use crate::replica::Host;
@@ -134,7 +134,6 @@ impl World {
                 judges: false,
                 vault: true,
                 authorizes: true,
-                version: None,
                 signs: true,
             },
             servers: Box::new(servers),
@@ -204,7 +203,7 @@ impl World {
             let work = work(io);
             Box::pin(async move {
                 let _ = done.send(work.await);
-                Err(Trouble::internal("over").into_error(false))
+                End::Trip(Err(Trouble::internal("over").into_error(false)))
             })
         });
         let mut bodies: BTreeMap<OpId, Vec<Vec<u8>>> = BTreeMap::new();

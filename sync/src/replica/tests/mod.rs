@@ -4,6 +4,8 @@
 //! decided, in the core; two-party behaviour in `tests/`.
 
 mod bridge;
+mod cabinet;
+mod grants;
 mod guards;
 mod inputs;
 mod owners;
@@ -18,6 +20,7 @@ use leeward::dispatch::Caller;
 use leeward::{Config, Ctx, Input, Millis, Now, Output, Reply, Request, Served, Ticket};
 use serde_json::{Value, json};
 
+use self::cabinet::Cabinet;
 use super::{Host, Replica};
 use crate::testing::{End, Say, ScriptedHost, Seen};
 
@@ -36,6 +39,11 @@ struct World {
     replies: Vec<(Ctx, Reply)>,
     events: Vec<Event>,
     saved: Vec<(String, Option<Vec<u8>>)>,
+    cabinet: Cabinet,
+    /// Who calls.
+    caller: &'static str,
+    /// How every output but replies looks in a log.
+    debugged: Vec<String>,
 }
 
 impl World {
@@ -72,6 +80,9 @@ impl World {
             replies: Vec::new(),
             events: Vec::new(),
             saved: Vec::new(),
+            cabinet: Cabinet::default(),
+            caller: "ann",
+            debugged: Vec::new(),
         }
     }
 
@@ -88,7 +99,7 @@ impl World {
 
     fn serve_as(&mut self, ctx: u64, message: &Value, peek: bool) -> (Served, Vec<u8>) {
         let mut out = Vec::new();
-        let caller = Caller::Principal("ann".into());
+        let caller = Caller::Principal(self.caller.into());
         let message = message.to_string();
         let request = Request {
             caller: &caller,
@@ -113,6 +124,7 @@ impl World {
     }
 
     fn handle(&mut self, ctx: u64, input: Input) {
+        self.debugged.push(alloc::format!("{input:?}"));
         self.replica.handle(self.clock(), Ctx(ctx), input);
         self.called(Ctx(ctx));
     }
@@ -133,10 +145,24 @@ impl World {
                 let Some(output) = self.replica.poll_output(ctx) else {
                     break;
                 };
+                if !matches!(output, Output::Reply(_)) {
+                    self.debugged.push(alloc::format!("{output:?}"));
+                }
                 match output {
                     Output::Reply(reply) => self.replies.push((ctx, reply)),
                     Output::Event(event) => self.events.push(event),
                     Output::Save { key, record } => self.saved.push((key, record)),
+                    Output::Abort { fetch } if self.cabinet.closes(fetch) => {}
+                    Output::Load { .. }
+                    | Output::Keep { .. }
+                    | Output::Sign { .. }
+                    | Output::Redirect { .. }
+                    | Output::Authorize { .. }
+                    | Output::Errand { .. } => {
+                        if let Some(input) = self.cabinet.act(output) {
+                            self.handle(ctx.0, input);
+                        }
+                    }
                     output => {
                         if let Some(input) = self.host.act(output) {
                             self.handle(ctx.0, input);
