@@ -4,7 +4,8 @@
 //! would be sent fails at once instead, a write before it can have an effect, so that what is stored serves within its
 //! bounds and an authority that comes back is not run down. After a pause, drawn at random up to a bound that doubles
 //! (and not before the `Retry-After` of a 503), one trip is let through; its answer closes the breaker, whose failure
-//! opens it again. It is the replica's: an outage meets every principal.
+//! opens it again. While that one has no answer the next may go after 4 s, 8 s and so on: whoever calls what hangs bars
+//! the way to nobody. It is the replica's: an outage meets every principal.
 //!
 //! A 429 is one principal's, and opens nothing. Whoever gets a second one before the `Retry-After` of the first has
 //! passed is held back until that of the second has (RFC 9110 §10.2.3).
@@ -58,8 +59,8 @@ struct Open {
     until: Millis,
     /// How often in a row.
     times: u32,
-    /// Who was let through after that, by the number of their start.
-    probe: Option<u64>,
+    /// Who was let through after that, by the number of their start, and until when they are waited for.
+    probe: Option<(u64, Millis)>,
 }
 
 /// A partition that got a 429.
@@ -95,11 +96,19 @@ impl Breaker {
     pub(crate) fn pass(&mut self, now: Millis, who: u64, partition: u64) -> Result<(), Trouble> {
         let refused = match (&mut self.open, self.told.get(partition)) {
             (Some(open), _) if now < open.until => Trouble::down(open.until.since(now)),
-            (Some(open), _) if open.probe.is_some_and(|probe| probe != who) => Trouble::down(RECONNECT_FIRST),
+            (Some(open), _)
+                if open
+                    .probe
+                    .is_some_and(|(probe, until)| probe != who && now < until) =>
+            {
+                Trouble::down(RECONNECT_FIRST)
+            }
             (_, Some(told)) if told.again && now < told.until => Trouble::limited(told.until.since(now)),
             (open, _) => {
                 if let Some(open) = open {
-                    open.probe = Some(who);
+                    let late = open.probe.is_some_and(|(probe, _)| probe != who);
+                    open.times = open.times.saturating_add(u32::from(late));
+                    open.probe = Some((who, now + bound(open.times.saturating_add(2))));
                 }
                 return Ok(());
             }
@@ -117,7 +126,10 @@ impl Breaker {
         fared: Fared,
         random: u64,
     ) -> Option<Event> {
-        let probing = self.open.as_ref().is_some_and(|open| open.probe == Some(who));
+        let probing = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.probe.is_some_and(|(probe, _)| probe == who));
         match fared {
             Fared::Answered => {
                 self.told.remove(partition);
@@ -137,7 +149,7 @@ impl Breaker {
     /// `who` is gone: another may try.
     pub(crate) fn release(&mut self, who: u64) {
         if let Some(open) = &mut self.open {
-            open.probe.take_if(|probe| *probe == who);
+            open.probe.take_if(|(probe, _)| *probe == who);
         }
     }
 
@@ -182,12 +194,17 @@ impl Breaker {
 /// How long to wait after so many failures in a row: anything up to the bound, so that replicas which lost one
 /// authority together do not come back together ("full jitter").
 pub(crate) fn jittered(failures: u32, random: u64) -> Millis {
-    let bound = RECONNECT_FIRST.0 << failures.min(16);
-    Millis(random % bound.min(RECONNECT_MOST.0).saturating_add(1))
+    Millis(random % bound(failures).0.saturating_add(1))
+}
+
+fn bound(failures: u32) -> Millis {
+    Millis(RECONNECT_FIRST.0 << failures.min(16)).min(RECONNECT_MOST)
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     const HALF: u64 = 500;
@@ -240,6 +257,30 @@ mod tests {
         );
         assert_eq!(breaker.pass(Millis(HALF), 4, 1), Ok(()));
         assert_eq!(breaker.pass(Millis(HALF), 5, 1), Ok(()));
+    }
+
+    #[test]
+    fn a_probe_without_an_answer_bars_the_way_for_a_while_only() {
+        let mut breaker = opened();
+        let mut now = Millis(HALF);
+        let waited = |breaker: &mut Breaker, now: &mut Millis, who| {
+            let from = *now;
+            while breaker.pass(*now, who, 1).is_err() {
+                *now = *now + RECONNECT_FIRST;
+            }
+            now.since(from)
+        };
+        let waits: Vec<_> = (2..10)
+            .map(|who| waited(&mut breaker, &mut now, who).0 / 1000)
+            .collect();
+        assert_eq!(waits, [0, 4, 8, 16, 32, 60, 60, 60]);
+        // Whoever was overtaken says nothing by its failure; its answer is one.
+        assert_eq!(breaker.fared(now, 2, 1, Fared::Failed(MAX_RETRY_AFTER), 0), None);
+        assert_eq!(after(breaker.pass(now, 10, 1)), RECONNECT_FIRST);
+        assert_eq!(
+            breaker.fared(now, 2, 1, Fared::Answered, 0),
+            Some(Event::AuthorityUp)
+        );
     }
 
     #[test]
