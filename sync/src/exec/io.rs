@@ -421,12 +421,14 @@ impl Io {
         self.asking
     }
 
-    /// What the authority made of it, once each time.
-    pub(crate) fn fared(&mut self, fared: Fared) {
-        if core::mem::take(&mut self.asking) {
+    /// What the authority made of it, once each time; whether it had been asked.
+    pub(crate) fn fared(&mut self, fared: Fared) -> bool {
+        let asked = core::mem::take(&mut self.asking);
+        if asked {
             let partition = self.partition;
             drop(self.ask(Question::Fared { partition, fared }));
         }
+        asked
     }
 
     /// Passes a notification of the authority on. Waits until it is, so that one chunk never becomes a heap of

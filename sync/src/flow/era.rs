@@ -15,7 +15,7 @@ use leeward::json::{Members, elements, string, unsigned};
 use leeward::mcp::names;
 
 use super::http::{Received, Rules, exchange, post};
-use super::{Trip, Upstream, digest};
+use super::{Trip, Upstream, digest, within};
 use super::{message, session};
 use crate::limits::LEGACY_VERDICT_AGE;
 use crate::link::{Era, Key, Known};
@@ -34,7 +34,9 @@ pub(super) async fn detect(trip: &mut Trip<'_>) -> Result<(Era, u64, Option<Rece
         };
         return Ok((era, number, None));
     }
-    if let Some((era, age)) = recall(trip).await {
+    // A vault that does not answer is no reason to stand still.
+    let timer = trip.io.timer(Millis(trip.upstream.timeout.0 / 4));
+    if let Some((era, age)) = within(timer, None, recall(trip)).await.flatten() {
         let number = trip.io.learn(Known::Era(era, 0), age).await;
         return Ok((era, number, None));
     }

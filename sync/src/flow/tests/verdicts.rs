@@ -5,6 +5,7 @@ use alloc::borrow::ToOwned as _;
 use super::*;
 use crate::limits::LEGACY_VERDICT_AGE;
 use crate::link::Era;
+use crate::replica::Host;
 
 impl Rig {
     /// A replica that starts again, so much later, with the same vault.
@@ -161,6 +162,19 @@ fn damaged_verdicts_and_those_of_other_endpoints_are_none() {
             ["server/discover", "resources/read"],
             "{record}"
         );
+    }
+}
+
+#[test]
+fn a_vault_that_does_not_answer_holds_nothing_up_for_long() {
+    let mut rig = Rig::new(modern(answers));
+    rig.executor = Executor::new(Host {
+        vault: true,
+        ..Host::default()
+    });
+    for times in [1, 2] {
+        rig.call(read()).unwrap();
+        assert_eq!((rig.host.seen.len(), rig.now), (1 + times, Millis(TIMEOUT.0 / 4)));
     }
 }
 
