@@ -11,6 +11,7 @@
 pub mod authority;
 pub mod behaviour;
 pub mod http;
+pub mod oauth;
 pub mod pair;
 pub mod run;
 pub mod target;

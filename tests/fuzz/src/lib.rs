@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     targets::message::TARGET,
     targets::border::TARGET,
     targets::sse::TARGET,
@@ -34,6 +34,7 @@ pub const TARGETS: [Target; 7] = [
     targets::config::TARGET,
     targets::headers::TARGET,
     targets::json::TARGET,
+    targets::oauth::TARGET,
 ];
 
 /// The target of that name.

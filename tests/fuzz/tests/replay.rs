@@ -59,4 +59,4 @@ macro_rules! replayed {
     };
 }
 
-replayed!(message border sse policy config headers json);
+replayed!(message border sse policy config headers json oauth);

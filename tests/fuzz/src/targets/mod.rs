@@ -5,5 +5,6 @@ pub mod config;
 pub mod headers;
 pub mod json;
 pub mod message;
+pub mod oauth;
 pub mod policy;
 pub mod sse;
