@@ -61,7 +61,7 @@ pub(crate) const MAX_SCOPES_BYTES: usize = 4 << 10;
 pub(crate) const MAX_PUBLISHED_BYTES: usize = 2 << 10;
 /// Most authorization servers looked at of those that a resource names.
 pub(crate) const MAX_AUTHORIZATION_SERVERS: usize = 16;
-/// Longest query that a browser may bring back.
+/// Longest query that a user may bring back.
 pub(crate) const MAX_CALLBACK_BYTES: usize = 16 << 10;
 /// Longest life of an access token that is believed, in seconds: a year.
 pub(crate) const MAX_TOKEN_LIFE: u64 = 365 * 24 * 60 * 60;

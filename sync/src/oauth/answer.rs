@@ -1,4 +1,4 @@
-//! What an authorization server answers: tokens, errors, registrations, and what the browser brings back.
+//! What an authorization server answers: tokens, errors, registrations, and what the user brings back.
 //!
 //! Untrusted text is safe: its size is bounded by the reader, and values that would be no header, URL or form field
 //! are refused.
@@ -134,7 +134,7 @@ fn is_field(text: &str) -> bool {
     (1..=MAX_PUBLISHED_BYTES).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// What the browser brought back to the redirect URI (RFC 6749, section 4.1.2; RFC 9207).
+/// What the user brought back to the redirect URI (RFC 6749, section 4.1.2; RFC 9207).
 pub(crate) struct Returned(Vec<(String, String)>);
 
 impl core::fmt::Debug for Returned {

@@ -106,7 +106,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) scopes: &'a Scopes,
 }
 
-/// Where the user's browser is sent (RFC 6749, section 4.1.1; RFC 7636, section 4.3; RFC 8707, section 2.1).
+/// Where the user is sent (RFC 6749, section 4.1.1; RFC 7636, section 4.3; RFC 8707, section 2.1).
 pub(crate) fn authorization_url(server: &Server, asked: &Asked<'_>) -> String {
     let query = Form::default()
         .with("response_type", "code")

@@ -94,7 +94,7 @@ impl Resource {
 pub(crate) struct Server {
     /// Its identifier.
     pub(crate) issuer: String,
-    /// Where the user's browser is sent; empty if nowhere.
+    /// Where the user is sent; empty if nowhere.
     pub(crate) authorization: String,
     /// Where tokens are had.
     pub(crate) token: String,
@@ -106,7 +106,7 @@ pub(crate) struct Server {
     pub(crate) methods: String,
     /// Takes the URLs of client metadata documents for client ids.
     pub(crate) cimd: bool,
-    /// Names itself in what the browser brings back (RFC 9207).
+    /// Names itself in what the user brings back (RFC 9207).
     pub(crate) names_itself: bool,
     /// Knows the scope `offline_access`.
     pub(crate) offline: bool,

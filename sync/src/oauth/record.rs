@@ -7,7 +7,7 @@
 //! - `LWOG` 1, under `grant:` and the name of authority and principal: a grant.
 //! - `LWOC` 1, under `client:` and the digest of the issuer: the client that registered itself there, for one redirect
 //!   URI. It is the replica's, not a principal's.
-//! - `LWOP` 1, under `pending:` and the digest of `state`: an authorization that the browser has not come back from.
+//! - `LWOP` 1, under `pending:` and the digest of `state`: an authorization that the user has not come back from.
 //!   It is used once, within [`MAX_AUTHORIZATION_WAIT`].
 //! - `LWOL` 1, under `login:` and the name of authority and principal: the key of that principal's pending one, so that
 //!   there is one.
@@ -325,7 +325,7 @@ impl Pending {
         fields.end(pending)
     }
 
-    /// Whether the browser may still come back from it. `now`: seconds since the Unix epoch.
+    /// Whether the user may still come back from it. `now`: seconds since the Unix epoch.
     pub(crate) const fn is_open(&self, now: u64) -> bool {
         now >= self.since && now - self.since < MAX_AUTHORIZATION_WAIT.0 / 1000
     }

@@ -216,7 +216,7 @@ fn an_authority_without_any_metadata_has_the_endpoints_of_old() {
         _ => nothing(),
     };
     let mut world = World::new(json!({}), servers);
-    world.browser = Box::new(|url, query| {
+    world.user = Box::new(|url, query| {
         assert!(url.starts_with("https://crm.example/authorize?"));
         Some(Ok(returns(query)))
     });

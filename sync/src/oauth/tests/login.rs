@@ -90,7 +90,7 @@ fn a_redirect_that_was_not_asked_for_brings_nothing() {
     ];
     for (query, state, expected) in cases {
         let mut world = World::new(json!({}), usual());
-        world.browser = Box::new(move |_, asked| {
+        world.user = Box::new(move |_, asked| {
             let state = asked.get(state).cloned().unwrap_or_default();
             Some(Ok(Callback::Query([query, &*state].concat())))
         });
@@ -116,7 +116,7 @@ fn an_issuer_that_promises_to_name_itself_has_to() {
     assert!(world.sent(TOKEN).is_empty());
 
     let mut world = World::new(json!({}), servers());
-    world.browser = Box::new(|_, query| {
+    world.user = Box::new(|_, query| {
         let state = &query["state"];
         let query = alloc::format!("code=c1&state={state}&iss=https%3A%2F%2Fas.example");
         Some(Ok(Callback::Query(query)))
@@ -177,7 +177,7 @@ fn a_redirect_uri_is_https_or_on_this_machine() {
 #[test]
 fn a_user_who_does_not_come_back_is_not_waited_for_for_ever() {
     let mut world = World::new(json!({}), usual());
-    world.browser = Box::new(|_, _| None);
+    world.user = Box::new(|_, _| None);
     let began = world.mono;
     assert_eq!(reason(world.login(None)), "login_failed");
     assert_eq!(world.mono.since(began), MAX_AUTHORIZATION_WAIT);
@@ -219,7 +219,7 @@ fn a_token_that_cannot_be_used_is_none() {
 #[test]
 fn a_user_may_come_back_later_to_another_replica_over_the_same_vault() {
     let mut world = World::new(json!({}), usual());
-    world.browser = Box::new(|url, _| {
+    world.user = Box::new(|url, _| {
         Some(Ok(Callback::Elsewhere(alloc::format!(
             "https://worker.example/start?{url}"
         ))))
@@ -268,7 +268,7 @@ fn a_user_may_come_back_later_to_another_replica_over_the_same_vault() {
 fn what_comes_back_too_late_or_to_another_authority_counts_for_nothing() {
     let elsewhere = || {
         let mut world = World::new(json!({}), usual());
-        world.browser = Box::new(|url, _| Some(Ok(Callback::Elsewhere(url.into()))));
+        world.user = Box::new(|url, _| Some(Ok(Callback::Elsewhere(url.into()))));
         world.login(None).unwrap_err();
         let query = alloc::format!("code=c1&state={}", world.shown[0]["state"]);
         (world, query)
@@ -297,7 +297,7 @@ fn what_comes_back_too_late_or_to_another_authority_counts_for_nothing() {
 #[test]
 fn a_link_is_kept_only_while_it_asks_for_the_same() {
     let mut world = World::new(json!({}), usual());
-    world.browser = Box::new(|url, _| Some(Ok(Callback::Elsewhere(url.into()))));
+    world.user = Box::new(|url, _| Some(Ok(Callback::Elsewhere(url.into()))));
     world.login(None).unwrap_err();
     world
         .refused(None, None, 401, r#"Bearer scope="files:read""#)

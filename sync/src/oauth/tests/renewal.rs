@@ -27,7 +27,7 @@ fn world(mut later: impl FnMut(&Seen) -> Reply + 'static) -> World {
     });
     let mut world = World::new(json!({}), servers);
     world.login(None).unwrap();
-    world.browser = Box::new(|_, _| panic!("nobody is to be asked"));
+    world.user = Box::new(|_, _| panic!("nobody is to be asked"));
     world
 }
 
@@ -150,7 +150,7 @@ fn a_refresh_token_that_was_revoked_is_not_tried_again() {
     assert_eq!(world.first(None).unwrap(), None);
     assert_eq!(refreshes(&world).len(), 1);
 
-    world.browser = Box::new(|_, query| Some(Ok(returns(query))));
+    world.user = Box::new(|_, query| Some(Ok(returns(query))));
     assert_eq!(
         world.refused(None, None, 401, "Bearer").unwrap().token,
         secret("at2")
@@ -164,7 +164,7 @@ fn a_revoked_refresh_token_leads_to_the_user_at_once() {
         _ => reply(200, tokens(2)),
     });
     world.pass(HOUR);
-    world.browser = Box::new(|_, query| Some(Ok(returns(query))));
+    world.user = Box::new(|_, query| Some(Ok(returns(query))));
     let before = world.first(None);
     assert_eq!(before.unwrap(), None);
     assert_eq!(world.login(None).unwrap().token, secret("at2"));
@@ -184,7 +184,7 @@ fn a_client_that_is_not_known_any_more_registers_again() {
         "just asked"
     );
     world.pass(AUTHORIZATION_PAUSE);
-    world.browser = Box::new(|_, query| Some(Ok(returns(query))));
+    world.user = Box::new(|_, query| Some(Ok(returns(query))));
     assert_eq!(
         world.refused(None, Some("at1"), 401, "Bearer").unwrap().token,
         secret("at2")

@@ -148,7 +148,7 @@ fn a_token_that_is_refused_at_once_does_not_bring_the_user_back_at_once() {
 #[test]
 fn a_refusal_that_no_scope_would_change_asks_nobody() {
     let mut world = World::new(json!({}), usual());
-    world.browser = Box::new(|_, _| panic!("nobody is to be asked"));
+    world.user = Box::new(|_, _| panic!("nobody is to be asked"));
     for challenge in [
         "",
         "Bearer",

@@ -1,4 +1,4 @@
-//! A world for the flows: an authority and an authorization server as a function, a vault, a browser, a signing key,
+//! A world for the flows: an authority and an authorization server as a function, a vault, a user, a signing key,
 //! and time that passes when nothing else is left to happen.
 
 use alloc::boxed::Box;
@@ -86,14 +86,14 @@ pub(super) fn fields(text: &str) -> BTreeMap<String, String> {
 }
 
 type Servers = Box<dyn FnMut(&Seen) -> Reply>;
-type Browser = Box<dyn FnMut(&str, &BTreeMap<String, String>) -> Option<Result<Callback, String>>>;
+type User = Box<dyn FnMut(&str, &BTreeMap<String, String>) -> Option<Result<Callback, String>>>;
 
 pub(super) struct World {
     pub(super) upstream: Upstream,
     pub(super) host: Host,
     servers: Servers,
     /// Is given the URL, and its query; `None`: the user never comes back.
-    pub(super) browser: Browser,
+    pub(super) user: User,
     pub(super) vault: BTreeMap<String, Vec<u8>>,
     pub(super) seen: Vec<Seen>,
     pub(super) shown: Vec<BTreeMap<String, String>>,
@@ -137,7 +137,7 @@ impl World {
                 signs: true,
             },
             servers: Box::new(servers),
-            browser: Box::new(|_, query| Some(Ok(returns(query)))),
+            user: Box::new(|_, query| Some(Ok(returns(query)))),
             vault: BTreeMap::new(),
             seen: Vec::new(),
             shown: Vec::new(),
@@ -294,7 +294,7 @@ impl World {
             },
             Output::Authorize { op, url, .. } => {
                 let query = fields(url.split_once('?').unwrap().1);
-                let result = (self.browser)(&url, &query);
+                let result = (self.user)(&url, &query);
                 self.shown.push(query);
                 Input::Authorized { op, result: result? }
             }

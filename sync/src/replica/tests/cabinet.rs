@@ -15,6 +15,8 @@ pub(super) struct Cabinet {
     pub(super) vault: BTreeMap<String, Vec<u8>>,
     /// Whether reading the vault fails.
     pub(super) broken: bool,
+    /// Whether it never answers.
+    pub(super) silent: bool,
     /// What the user does with a link; `None`: nothing yet.
     pub(super) user: User,
     /// The links that the user was brought to.
@@ -27,6 +29,7 @@ impl Default for Cabinet {
         Self {
             vault: BTreeMap::new(),
             broken: false,
+            silent: false,
             user: Box::new(|_| None),
             shown: Vec::new(),
             told: Vec::new(),
@@ -44,6 +47,7 @@ impl Cabinet {
 
     pub(super) fn act(&mut self, output: Output) -> Option<Input> {
         match output {
+            Output::Load { .. } if self.silent => None,
             Output::Load { op, .. } if self.broken => {
                 let result = Err("the disk is gone".into());
                 Some(Input::Loaded { op, result })

@@ -8,9 +8,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use leeward::Code;
 use leeward::border::{Callback, Errand, Refused};
+use leeward::limits::MAX_CHALLENGE_BYTES;
 
 use super::*;
-use crate::limits::{MAX_ERRANDS, MAX_STEP_UPS};
+use crate::limits::{MAX_ERRAND_WAIT, MAX_ERRANDS, MAX_STEP_UPS};
 
 const AUTHORITY: &str = "https://a.example/mcp";
 const METADATA: &str = "https://a.example/.well-known/oauth-protected-resource/mcp";
@@ -564,6 +565,22 @@ fn errands_are_bounded() {
 }
 
 #[test]
+fn an_errand_ends_though_the_host_never_answers() {
+    let mut world = world(CLIENT, ABLE, &Agreed::default());
+    world.cabinet.silent = true;
+    let principal = Some("ann".into());
+    world.errand(Errand::Credential {
+        principal,
+        refused: None,
+    });
+    world.run_until(world.now + Millis(MAX_ERRAND_WAIT.0 - 1));
+    assert!(world.cabinet.told.is_empty());
+    world.run_until(world.now + Millis(1));
+    assert!(world.cabinet.told.pop().unwrap().1.is_err());
+    assert!(world.replica.jobs.is_empty());
+}
+
+#[test]
 fn who_signs_out_is_served_nothing_of_before() {
     let agreed = Agreed::default();
     let mut world = world(CLIENT, ABLE, &agreed);
@@ -644,6 +661,23 @@ fn a_hook_hears_of_a_refusal_and_another_token_is_tried_once() {
             refused.challenge.as_deref(),
             Some("Bearer error=\"invalid_token\"")
         );
+    }
+}
+
+#[test]
+fn a_challenge_that_is_too_long_counts_for_none() {
+    for (length, kept) in [(MAX_CHALLENGE_BYTES, true), (MAX_CHALLENGE_BYTES + 1, false)] {
+        let host = Host {
+            credentials: true,
+            ..Host::default()
+        };
+        let challenge = "x".repeat(length);
+        let mut world = world_of("", host, move |seen| match &*seen.method {
+            "tools/call" => Say::empty(401).with("www-authenticate", &challenge),
+            _ => answer(seen),
+        });
+        world.ask(1, "book_a");
+        assert_eq!(world.host.refused.pop().unwrap().challenge.is_some(), kept);
     }
 }
 
