@@ -13,7 +13,7 @@ use super::metadata::Server;
 use super::scopes::Scopes;
 
 /// `application/x-www-form-urlencoded`: a body, or a query.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Form(String);
 
 impl Form {

@@ -119,11 +119,11 @@ pub(super) async fn tokens(
     settings: &OAuth,
     server: &Server,
     client: &Client,
-    form: impl Fn() -> Form,
+    form: Form,
 ) -> Result<Result<Tokens, Refusal>, Trouble> {
     let mut nonce = None;
     loop {
-        let mut request = authenticated(io, server, client, form(), &server.token).await?;
+        let mut request = authenticated(io, server, client, form.clone(), &server.token).await?;
         if let Some(dpop) = &settings.dpop {
             let proof = prove(io, dpop, "POST", &server.token, None, nonce.as_deref()).await?;
             request.headers.push(("dpop".into(), proof));

@@ -147,13 +147,11 @@ async fn redeem(
 ) -> Result<Kept, Trouble> {
     let server = &pending.target.server;
     let code = returned.code(&server.issuer, server.names_itself)?;
-    let form = || {
-        Form::grant("authorization_code")
-            .with("code", code)
-            .with("redirect_uri", &pending.redirect_uri)
-            .with("code_verifier", &pending.verifier.0)
-            .with("resource", &pending.target.resource)
-    };
+    let form = Form::grant("authorization_code")
+        .with("code", code)
+        .with("redirect_uri", &pending.redirect_uri)
+        .with("code_verifier", &pending.verifier.0)
+        .with("resource", &pending.target.resource);
     match tokens(io, owner.settings, server, client, form).await? {
         Ok(tokens) => {
             let (client, redirect_uri) = (pending.client, pending.redirect_uri);

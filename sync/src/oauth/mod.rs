@@ -23,7 +23,10 @@ mod scopes;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::pin::Pin;
 
 use leeward::border::{Event, Refused};
 use leeward::config::OAuth;
@@ -183,24 +186,28 @@ fn left(now: Now, then: u64) -> Millis {
     now.mono + Millis(then).since(now.unix)
 }
 
-/// A record of the vault. What is damaged is dropped.
+/// A record of the vault, read. What is damaged is dropped.
 async fn load<T>(
     io: &mut Io,
     key: &str,
     read: impl Fn(&str, &[u8]) -> Option<T>,
 ) -> Result<Option<T>, Trouble> {
-    let record = io.load(key.into()).await.map_err(|detail| {
+    let loaded = raw(io, key.into()).await?;
+    Ok(loaded.and_then(|record| {
+        let found = read(key, &record);
+        if found.is_none() {
+            drop_grant(io, key.into(), "its record is damaged");
+        }
+        found
+    }))
+}
+
+async fn raw(io: &mut Io, key: String) -> Result<Option<Vec<u8>>, Trouble> {
+    let loading: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(io.load(key));
+    loading.await.map_err(|detail| {
         let message = "the host's vault cannot be read";
         Trouble::authorization("vault_failed", message).with_detail(&detail)
-    })?;
-    let Some(record) = record else {
-        return Ok(None);
-    };
-    let found = read(key, &record);
-    if found.is_none() {
-        drop_grant(io, key.into(), "its record is damaged");
-    }
-    Ok(found)
+    })
 }
 
 /// Drops a record, and says why.

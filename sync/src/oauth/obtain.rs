@@ -195,11 +195,9 @@ async fn refresh(
     let (Some(token), Some(client)) = (&kept.refresh, client) else {
         return Ok(None);
     };
-    let form = || {
-        Form::grant("refresh_token")
-            .with("refresh_token", &token.0)
-            .with("resource", &target.resource)
-    };
+    let form = Form::grant("refresh_token")
+        .with("refresh_token", &token.0)
+        .with("resource", &target.resource);
     match tokens(io, owner.settings, &target.server, &client, form).await? {
         Ok(tokens) => {
             let granted = tokens.scopes.clone().unwrap_or_else(|| kept.granted.clone());
@@ -244,11 +242,9 @@ async fn stand_for_itself(
 ) -> Result<Kept, Trouble> {
     let client = Client::known(owner.settings, &target.server)?;
     let client = client.ok_or_else(|| Trouble::authorization("unregistered", "no client is configured"))?;
-    let form = || {
-        Form::grant("client_credentials")
-            .with("resource", &target.resource)
-            .with_some("scope", scopes.as_str())
-    };
+    let form = Form::grant("client_credentials")
+        .with("resource", &target.resource)
+        .with_some("scope", scopes.as_str());
     match tokens(io, owner.settings, &target.server, &client, form).await? {
         Ok(tokens) => {
             let client = client.to_keep();
