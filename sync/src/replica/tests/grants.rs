@@ -384,6 +384,24 @@ fn a_user_consents_while_the_request_waits() {
     assert!(world.cabinet.shown[0].1.starts_with(PAGE));
 }
 
+/// The authority answered, and what is waited for is not its.
+#[test]
+fn a_user_who_takes_long_is_no_outage() {
+    let agreed = Agreed::default();
+    let mut world = world(USER, ABLE, &agreed);
+    let callers = ["ann", "ben", "cyd", "dan", "eve", "fay"];
+    assert!(callers.len() > crate::limits::MAX_FAILURES as usize);
+    for (id, caller) in (1..).zip(callers) {
+        world.caller = caller;
+        world.ask(id, "book_a");
+    }
+    assert_eq!(world.cabinet.shown.len(), callers.len());
+    world.run_until(world.now + Millis(61_000));
+    assert_eq!(world.codes(), callers.map(|_| "authority_auth_required"));
+    let stats = world.replica.stats();
+    assert_eq!((stats.down, stats.withheld), (0, 0));
+}
+
 #[test]
 fn a_login_outlives_the_requests_that_wait_for_it() {
     let agreed = Agreed::default();
