@@ -8,7 +8,7 @@ import { glue } from "./support/leeward.mjs";
 
 test("input has a limit", async (t) => {
   await alone(t);
-  const engine = new glue.Engine("{}", false, false, false);
+  const engine = new glue.Engine("{}", 0);
   t.after(() => engine.free());
   assert.throws(
     () => engine.input((65 << 20) + 1),

@@ -33,6 +33,14 @@ const PLACES = {
   "clock.clearTimeout": [(clearTimeout) => ({ clock: { clearTimeout } }), "function"],
   random: [(random) => ({ random }), "function"],
   credentialFor: [(credentialFor) => ({ credentialFor }), "function"],
+  authorize: [(authorize) => ({ authorize }), "object"],
+  "authorize.redirectUri": [(redirectUri) => ({ authorize: { redirectUri, open: handler } }), "function"],
+  "authorize.open": [(open) => ({ authorize: { redirectUri: handler, open } }), "function"],
+  vault: [(vault) => ({ vault }), "object"],
+  "vault.get": [(get) => ({ vault: { get, set: handler, delete: handler } }), "function"],
+  "vault.set": [(set) => ({ vault: { get: handler, set, delete: handler } }), "function"],
+  "vault.delete": [(forget) => ({ vault: { get: handler, set: handler, delete: forget } }), "function"],
+  sign: [(sign) => ({ sign }), "function"],
   onEvent: [(onEvent) => ({ onEvent }), "function"],
   validate: [(validate) => ({ validate }), "function", "boolean"],
   tools: [(tools) => ({ tools }), "array"],
@@ -85,7 +93,7 @@ test("no option is missing from this table", () => {
   const source = readFileSync(new URL("../../wasm/ts/types.ts", import.meta.url), "utf8");
   const [, members] = source.match(/interface ReplicaOptions extends Configuration \{\n(.*?)\n\}/s);
   const names = [...members.matchAll(/^  (\w+)\?:/gm)].map(([, name]) => name);
-  assert.equal(names.length, 8, names.join());
+  assert.equal(names.length, 11, names.join());
   for (const name of names) assert.ok(places.includes(name), name);
 });
 

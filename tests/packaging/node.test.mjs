@@ -2,7 +2,7 @@
 
 import { test } from "node:test";
 
-import { printsHit } from "./support/hit.mjs";
+import { printsHit, signsIn } from "./support/hit.mjs";
 import { node, project, tool } from "./support/package.mjs";
 
 test("an ES module imports it", async (t) => {
@@ -13,6 +13,11 @@ test("an ES module imports it", async (t) => {
 test("an ES module has an endpoint of it", async (t) => {
   const cwd = await project(t, "node-esm");
   await printsHit(t, (authority) => node(["serve.js", authority], { cwd, signal: t.signal }));
+});
+
+test("its vault and its listener work", async (t) => {
+  const cwd = await project(t, "node-esm");
+  await signsIn((folder) => node(["sign_in.js", folder], { cwd, signal: t.signal }));
 });
 
 test("a CommonJS module imports it by `import()`", async (t) => {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { Miniflare } from "miniflare";
 
-import { getsHit, printsHit } from "./support/hit.mjs";
+import { getsHit, printsHit, signsIn } from "./support/hit.mjs";
 import { folder, node, project, run, tool } from "./support/package.mjs";
 
 const { platform, arch } = process;
@@ -23,6 +23,18 @@ test("Deno runs it", async (t) => {
 test("Bun runs it", async (t) => {
   const cwd = await project(t, "bun");
   await printsHit(t, (authority) => run(BUN, ["run", "main.js", authority], { cwd, signal: t.signal }));
+});
+
+test("Deno has its vault and its listener", async (t) => {
+  const cwd = await project(t, "deno");
+  const env = { DENO_DIR: await folder(t), DENO_NO_UPDATE_CHECK: "1" };
+  const rights = ["--cached-only", "--allow-read=.", "--allow-write=.", "--allow-net=127.0.0.1"];
+  await signsIn((vault) => run(DENO, ["run", ...rights, "sign_in.js", vault], { cwd, env, signal: t.signal }));
+});
+
+test("Bun has its vault and its listener", async (t) => {
+  const cwd = await project(t, "bun");
+  await signsIn((vault) => run(BUN, ["run", "sign_in.js", vault], { cwd, signal: t.signal }));
 });
 
 // One executable, which finds nothing beside it.

@@ -1,6 +1,5 @@
 //! The engine: one replica and its two buffers.
 
-use leeward::border::Credential;
 use leeward::cache::SchemaId;
 use leeward::dispatch::{Caller, Verdict};
 use leeward::http::{self, Gate};
@@ -28,6 +27,19 @@ const SERVED_ACCEPTED: u32 = 2;
 const SERVED_ABSENT: u32 = 3;
 /// `serve` asks for a verdict on the call's arguments.
 const SERVED_CHECK: u32 = 4;
+
+/// Of what a host does: it answers credential questions.
+const CREDENTIALS: u32 = 1;
+/// Session-era agents get a session.
+const SESSIONS: u32 = 2;
+/// It judges arguments.
+const JUDGES: u32 = 4;
+/// It has a vault.
+const VAULT: u32 = 8;
+/// It brings users to authorization pages.
+const AUTHORIZES: u32 = 16;
+/// It signs.
+const SIGNS: u32 = 32;
 
 /// Flag of `serve` and `admit`: the caller is anonymous.
 pub(crate) const ANONYMOUS: u32 = 1;
@@ -60,23 +72,25 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// A replica with nothing stored, from the JSON text of its configuration. `credentials`: the host answers
-    /// credential questions. `sessions`: session-era agents get one. `judges`: the host judges arguments.
+    /// A replica with nothing stored, from the JSON text of its configuration. `does`: what the host does, a sum of 1
+    /// (answers credential questions), 2 (session-era agents get a session), 4 (judges arguments), 8 (has a vault), 16
+    /// (brings users to authorization pages) and 32 (signs).
     ///
     /// # Errors
     /// `config_invalid`, with `data.field` naming the place.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str, credentials: bool, sessions: bool, judges: bool) -> Result<Self, JsValue> {
+    pub fn new(config: &str, does: u32) -> Result<Self, JsValue> {
         let config = Config::parse(config).map_err(thrown)?;
+        let can = |what| does & what != 0;
         let host = Host {
             lease: None,
-            credentials,
-            sessions,
+            credentials: can(CREDENTIALS),
+            sessions: can(SESSIONS),
             store: false,
-            judges,
-            vault: false,
-            authorizes: false,
-            signs: false,
+            judges: can(JUDGES),
+            vault: can(VAULT),
+            authorizes: can(AUTHORIZES),
+            signs: can(SIGNS),
         };
         Ok(Self {
             replica: Replica::new(config, host),
@@ -84,7 +98,7 @@ impl Engine {
             output: Vec::new(),
             caller: Caller::Anonymous,
             gate: Gate::default(),
-            sessions,
+            sessions: host.sessions,
             facts: Facts::EMPTY,
             verdict: None,
         })
@@ -266,49 +280,6 @@ impl Engine {
         self.handle(mono, unix, Input::Local { op, result });
     }
 
-    /// There is no credential for the principal.
-    #[wasm_bindgen(js_name = handleNoCredential)]
-    pub fn handle_no_credential(&mut self, mono: f64, unix: f64, op: f64) {
-        let op = OpId(whole(op));
-        self.handle(mono, unix, Input::Credential { op, result: Ok(None) });
-    }
-
-    /// The credential for the principal. Input: the token, then the identity of its grant if `identified`.
-    #[wasm_bindgen(js_name = handleCredential)]
-    pub fn handle_credential(
-        &mut self,
-        mono: f64,
-        unix: f64,
-        op: f64,
-        token: usize,
-        identity: usize,
-        identified: bool,
-    ) {
-        let (token, rest) = cut(&self.input, token);
-        let credential = Credential {
-            token: text(token),
-            identity: identified.then(|| text(cut(rest, identity).0)),
-            expires_in: None,
-        };
-        let op = OpId(whole(op));
-        self.handle(
-            mono,
-            unix,
-            Input::Credential {
-                op,
-                result: Ok(Some(credential)),
-            },
-        );
-    }
-
-    /// The credential could not be had. Input: why.
-    #[wasm_bindgen(js_name = handleCredentialFailed)]
-    pub fn handle_credential_failed(&mut self, mono: f64, unix: f64, op: f64, len: usize) {
-        let result = Err(text(cut(&self.input, len).0));
-        let op = OpId(whole(op));
-        self.handle(mono, unix, Input::Credential { op, result });
-    }
-
     /// Randomness. Input: the bytes.
     #[wasm_bindgen(js_name = handleEntropy)]
     pub fn handle_entropy(&mut self, mono: f64, unix: f64, op: f64, len: usize) {
@@ -338,7 +309,7 @@ impl Engine {
     }
 
     /// What to do next: 0 nothing, 1 fetch, 2 read, 3 abort, 4 call a tool, 5 call a resource, 6 credential,
-    /// 7 entropy, 8 event, 9 reply.
+    /// 7 entropy, 8 event, 9 reply, 10 load, 11 keep, 12 sign, 13 redirect, 14 authorize, 15 what came of an errand.
     #[wasm_bindgen(js_name = pollOutput)]
     pub fn poll_output(&mut self) -> u32 {
         shrink(&mut self.output);
@@ -365,7 +336,7 @@ impl Engine {
         double(self.facts.op)
     }
 
-    /// The fetch that the last output is about, or how many random bytes it wants.
+    /// The fetch that the last output is about, how many random bytes it wants, or how long a signature's algorithm is.
     #[must_use]
     pub fn about(&self) -> f64 {
         double(self.facts.about)
@@ -389,7 +360,8 @@ impl Engine {
         double(self.facts.ticket)
     }
 
-    /// Whether the last reply was the last of its ticket; for a credential, whether there is a principal.
+    /// Whether the last reply was the last of its ticket; of a credential, a redirect or an authorization, whether there
+    /// is a principal; of a record to keep, whether there is one; of an errand, whether it was done.
     #[must_use]
     pub fn last(&self) -> bool {
         self.facts.last
@@ -507,7 +479,7 @@ impl Engine {
         .into()
     }
 
-    fn handle(&mut self, mono: f64, unix: f64, input: Input) {
+    pub(crate) fn handle(&mut self, mono: f64, unix: f64, input: Input) {
         self.replica.handle(now(mono, unix), Ctx::SHARED, input);
     }
 }
@@ -546,7 +518,7 @@ pub(crate) fn shrink(buffer: &mut Vec<u8>) {
     buffer.shrink_to(KEEP_BYTES);
 }
 
-fn now(mono: f64, unix: f64) -> Now {
+pub(crate) fn now(mono: f64, unix: f64) -> Now {
     Now {
         mono: Millis(whole(mono)),
         unix: Millis(whole(unix)),
@@ -559,12 +531,12 @@ fn now(mono: f64, unix: f64) -> Now {
     clippy::cast_sign_loss,
     reason = "the cast saturates, which is what is wanted"
 )]
-const fn whole(number: f64) -> u64 {
+pub(crate) const fn whole(number: f64) -> u64 {
     number as u64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers beyond 2^53 are not met")]
-const fn double(number: u64) -> f64 {
+pub(crate) const fn double(number: u64) -> f64 {
     number as f64
 }
 
@@ -593,7 +565,7 @@ mod tests {
 
     #[test]
     fn a_large_input_buffer_is_given_back() {
-        let mut engine = Engine::new("{}", false, false, false).unwrap();
+        let mut engine = Engine::new("{}", 0).unwrap();
         engine.input(KEEP_BYTES + 1).unwrap();
         assert_eq!(engine.input_capacity(), KEEP_BYTES + 1);
         engine.input(1).unwrap();

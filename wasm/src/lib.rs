@@ -11,6 +11,7 @@
 
 mod engine;
 mod event;
+mod hooks;
 mod http;
 mod output;
 mod panic;

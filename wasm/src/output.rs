@@ -1,6 +1,6 @@
 //! Outputs of the replica as a kind, scalars, and bytes.
 
-use leeward::border::{HttpRequest, LocalCall};
+use leeward::border::{HttpRequest, LocalCall, Refused};
 use leeward::json::push_string;
 use leeward::provenance::State;
 use leeward::{Output, Provenance};
@@ -14,23 +14,29 @@ const READ: u32 = 2;
 const ABORT: u32 = 3;
 const CALL_TOOL: u32 = 4;
 const CALL_RESOURCE: u32 = 5;
-const CREDENTIAL: u32 = 6;
+pub(crate) const CREDENTIAL: u32 = 6;
 const ENTROPY: u32 = 7;
 const EVENT: u32 = 8;
 const REPLY: u32 = 9;
+pub(crate) const LOAD: u32 = 10;
+const KEEP: u32 = 11;
+pub(crate) const SIGN: u32 = 12;
+pub(crate) const REDIRECT: u32 = 13;
+pub(crate) const AUTHORIZE: u32 = 14;
+const ERRAND: u32 = 15;
 
 /// The scalars of the last output, or of the last answer of `serve`.
 #[derive(Debug)]
 pub(crate) struct Facts {
     /// The question, or 0.
     pub(crate) op: u64,
-    /// The fetch that a read or abort is about, or how many random bytes are wanted.
+    /// As `Engine::about` says.
     pub(crate) about: u64,
     /// Bytes of the output buffer that come before the second part of the payload.
     pub(crate) split: usize,
     pub(crate) status: u16,
     pub(crate) ticket: u64,
-    /// The last message of a ticket; for a credential, whether there is a principal.
+    /// As `Engine::last` says.
     pub(crate) last: bool,
     pub(crate) serial: Option<u64>,
     pub(crate) provenance: Option<Provenance>,
@@ -104,10 +110,16 @@ pub(crate) fn take(output: Output, out: &mut Vec<u8>) -> Option<(u32, Facts)> {
                 }
             }
         }
-        Output::Credential { op, principal, .. } => {
+        Output::Credential {
+            op,
+            principal,
+            refused,
+        } => {
             facts.op = op.0;
-            facts.last = principal.is_some();
-            *out = principal.unwrap_or_default().into_bytes();
+            write_principal(out, &mut facts, principal);
+            if let Some(refused) = refused {
+                write_refused(out, refused);
+            }
             CREDENTIAL
         }
         Output::Entropy { op, bytes } => {
@@ -132,9 +144,75 @@ pub(crate) fn take(output: Output, out: &mut Vec<u8>) -> Option<(u32, Facts)> {
             *out = reply.part;
             REPLY
         }
+        Output::Load { op, key } => {
+            facts.op = op.0;
+            *out = key.into_bytes();
+            LOAD
+        }
+        Output::Keep { key, record } => {
+            facts.split = key.len();
+            facts.last = record.is_some();
+            *out = key.into_bytes();
+            out.extend_from_slice(&record.unwrap_or_default());
+            KEEP
+        }
+        Output::Sign {
+            op,
+            key,
+            algorithm,
+            payload,
+        } => {
+            facts.op = op.0;
+            facts.split = key.len();
+            facts.about = algorithm.len() as u64;
+            *out = key.into_bytes();
+            out.extend_from_slice(algorithm.as_bytes());
+            out.extend_from_slice(&payload);
+            SIGN
+        }
+        Output::Redirect { op, principal } => {
+            facts.op = op.0;
+            write_principal(out, &mut facts, principal);
+            REDIRECT
+        }
+        Output::Authorize { op, principal, url } => {
+            facts.op = op.0;
+            write_principal(out, &mut facts, principal);
+            out.extend_from_slice(url.as_bytes());
+            AUTHORIZE
+        }
+        Output::Errand { id, result } => {
+            facts.op = id.0;
+            facts.last = result.is_ok();
+            if let Err(error) = result {
+                *out = error.to_json("").into_bytes();
+            }
+            ERRAND
+        }
         _ => return None,
     };
     Some((kind, facts))
+}
+
+/// The principal, if there is one, and where it ends.
+fn write_principal(out: &mut Vec<u8>, facts: &mut Facts, principal: Option<String>) {
+    facts.last = principal.is_some();
+    *out = principal.unwrap_or_default().into_bytes();
+    facts.split = out.len();
+}
+
+/// `{"status":…,"token":…,"challenge":…}`, without what is not known.
+fn write_refused(out: &mut Vec<u8>, refused: Refused) {
+    let mut text = format!("{{\"status\":{}", refused.status);
+    for (name, value) in [("token", refused.token), ("challenge", refused.challenge)] {
+        let Some(value) = value else { continue };
+        text.push(',');
+        push_string(&mut text, name);
+        text.push(':');
+        push_string(&mut text, &value);
+    }
+    text.push('}');
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// `{"method":…,"url":…,"headers":[[name,value],…]}`, then the body.
@@ -180,6 +258,44 @@ mod tests {
             r#"{"method":"POST","url":"https://a.example/mcp","headers":[["a","1"],["b","\"2\""]]}"#;
         assert_eq!(core::str::from_utf8(head).unwrap(), expected);
         assert_eq!(body, b"{}");
+    }
+
+    #[test]
+    fn a_credential_question_says_who_and_how_it_was_refused() {
+        let mut out = Vec::new();
+        let refused = |status, token: Option<&str>, challenge: Option<&str>| {
+            Some(Refused {
+                token: token.map(Into::into),
+                status,
+                challenge: challenge.map(Into::into),
+            })
+        };
+        for (principal, refused, expected) in [
+            (Some("ann"), None, (true, 3, "ann")),
+            (None, None, (false, 0, "")),
+            (None, refused(403, None, None), (false, 0, r#"{"status":403}"#)),
+            (
+                Some("ann"),
+                refused(401, Some("t"), Some(r#"Bearer a="b""#)),
+                (
+                    true,
+                    3,
+                    r#"ann{"status":401,"token":"t","challenge":"Bearer a=\"b\""}"#,
+                ),
+            ),
+        ] {
+            let principal = principal.map(Into::into);
+            let op = OpId(7);
+            let question = Output::Credential {
+                op,
+                principal,
+                refused,
+            };
+            let (kind, facts) = take(question, &mut out).unwrap();
+            assert_eq!((kind, facts.op), (CREDENTIAL, 7));
+            let text = core::str::from_utf8(&out).unwrap();
+            assert_eq!((facts.last, facts.split, text), expected);
+        }
     }
 
     #[test]

@@ -7,5 +7,7 @@
 export { LeewardError, McpError } from "./errors.js";
 export type { ErrorCode, ErrorDetails } from "./errors.js";
 export { Replica } from "./replica.js";
+export { generateSigningKey, importSigningKey, webCryptoSigner } from "./sign.js";
+export type { SigningAlgorithm, SigningKey, SigningKeyPair } from "./sign.js";
 export type { ReplicaTransport } from "./transport.js";
 export type * from "./types.js";

@@ -38,7 +38,17 @@ export const OUTPUT = {
   ENTROPY: 7,
   EVENT: 8,
   REPLY: 9,
+  LOAD: 10,
+  KEEP: 11,
+  SIGN: 12,
+  REDIRECT: 13,
+  AUTHORIZE: 14,
+  ERRAND: 15,
 } as const;
+/** What a host does, by which a replica knows what it may ask for. */
+export const DOES = { CREDENTIALS: 1, SESSIONS: 2, JUDGES: 4, VAULT: 8, AUTHORIZES: 16, SIGNS: 32 } as const;
+/** What a program may ask of a replica besides requests. */
+export const ERRAND = { CALLBACK: 0, SIGN_OUT: 1, SIGN_OUT_ANONYMOUS: 2 } as const;
 
 const STATES = ["hit", "miss", "stale", "bypass", "local"] as const;
 const EMPTY = new Uint8Array(0);
@@ -120,18 +130,11 @@ export class Border {
   readonly #clocks: Clocks;
   readonly #self = new WeakRef(this);
 
-  private constructor(
-    home: Instance,
-    clocks: Clocks,
-    config: string,
-    credentials: boolean,
-    sessions: boolean,
-    judges: boolean,
-  ) {
+  private constructor(home: Instance, clocks: Clocks, config: string, does: number) {
     this.#instance = home;
     this.#clocks = clocks;
     try {
-      this.#engine = new Engine(config, credentials, sessions, judges);
+      this.#engine = new Engine(config, does);
       this.maxMessageBytes = this.#engine.maxMessageBytes();
     } catch (error) {
       throw this.#thrown(error);
@@ -140,15 +143,9 @@ export class Border {
     collected.register(this, { home, border: this.#self });
   }
 
-  /** A new replica from the JSON text of its configuration. */
-  static async open(
-    config: string,
-    credentials: boolean,
-    sessions: boolean,
-    judges: boolean,
-    clocks: Clocks,
-  ): Promise<Border> {
-    return new Border(await enter(), clocks, config, credentials, sessions, judges);
+  /** A new replica from the JSON text of its configuration, for a host that does what {@link DOES} adds up to. */
+  static async open(config: string, does: number, clocks: Clocks): Promise<Border> {
+    return new Border(await enter(), clocks, config, does);
   }
 
   /** Frees the replica. Later calls throw `closed`. */
@@ -311,7 +308,7 @@ export class Border {
   }
 
   /** A copy of the output buffer, from `from` on. */
-  bytes(from: number): Uint8Array<ArrayBuffer> {
+  bytes(from = 0): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.#output(from, Number.MAX_SAFE_INTEGER));
   }
 

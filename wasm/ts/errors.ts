@@ -173,6 +173,13 @@ export function words(error: unknown): string {
   return text.slice(0, 500);
 }
 
+/** Bytes that a hook gave: a view of them, or an `ArrayBuffer`. */
+export function bytesOf(hook: string, value: unknown): Uint8Array<ArrayBufferLike> {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (Object.prototype.toString.call(value) === "[object ArrayBuffer]") return new Uint8Array(value as ArrayBuffer);
+  throw new TypeError(`${hook} must give bytes`);
+}
+
 /** Whether a value is an object with members (no array, no null). */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

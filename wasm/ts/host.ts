@@ -3,13 +3,14 @@
  * of the replica's; it knows only what is under way, so that it can be stopped.
  */
 
-import { Border, OUTPUT } from "./border.js";
-import { LeewardError, closed, words } from "./errors.js";
+import { Border, DOES, OUTPUT } from "./border.js";
+import { LeewardError, closed, fromRpc, words } from "./errors.js";
+import { Hooks } from "./hooks.js";
 import { Judge } from "./judge.js";
 import { Locals } from "./locals.js";
 import type { Settings } from "./options.js";
 import { Trips, type TripRequest } from "./trips.js";
-import type { ReplicaEvent } from "./types.js";
+import type { Refused, ReplicaEvent } from "./types.js";
 
 /** Longest delay that timers keep: 2^31 - 1 ms. */
 const MAX_DELAY_MS = 0x7fff_ffff;
@@ -31,7 +32,9 @@ export class Host {
 
   readonly #settings: Settings;
   readonly #trips: Trips;
+  readonly #hooks: Hooks;
   readonly #waiters = new Map<number, Waiter>();
+  readonly #errands = new Map<number, (error?: LeewardError) => void>();
   /** Called once the replica is closed or broken. */
   readonly #onEnd = new Set<(error: LeewardError, isBroken: boolean) => void>();
   #timer: { readonly at: number; readonly handle: unknown } | undefined;
@@ -63,6 +66,8 @@ export class Host {
         this.#tell((engine, mono, unix) => engine.handleLocal(mono, unix, op, isOk, border.write(text)));
       if (!tell(isOk, text) && border.isOpen) tell(false, "the handler's result is too large");
     });
+    const failed = (what: string, error: unknown) => this.#event({ type: "host_failed", what, message: words(error) });
+    this.#hooks = new Hooks(border, settings, (action) => this.#tell(action), failed);
     border.onBroken = (error) => this.#end(error, true);
     if (settings.validate !== undefined) {
       const judge = new Judge(settings.validate, (event) => this.#event(event));
@@ -72,9 +77,15 @@ export class Host {
 
   /** A new replica, with its first questions answered. `sessions`: it keeps those of session-era agents. */
   static async open(settings: Settings, sessions: boolean): Promise<Host> {
-    const { config, credentialFor, validate, clock } = settings;
-    const judges = validate !== undefined;
-    const border = await Border.open(config, credentialFor !== undefined, sessions, judges, clock);
+    const { config, clock } = settings;
+    const does =
+      (settings.credentialFor ? DOES.CREDENTIALS : 0) |
+      (sessions ? DOES.SESSIONS : 0) |
+      (settings.validate ? DOES.JUDGES : 0) |
+      (settings.vault ? DOES.VAULT : 0) |
+      (settings.authorize ? DOES.AUTHORIZES : 0) |
+      (settings.sign ? DOES.SIGNS : 0);
+    const border = await Border.open(config, does, clock);
     const host = new Host(border, settings);
     host.pump();
     // Throws what ended the replica, if its first questions did.
@@ -111,12 +122,12 @@ export class Host {
   /** Waits for a ticket. */
   wait(ticket: number, waiter: Waiter): void {
     this.#waiters.set(ticket, waiter);
-    if (this.#waiters.size === 1) this.#hold(true);
+    this.#hold();
   }
 
   /** Forgets a ticket without a word to the replica. */
   forget(ticket: number): void {
-    if (this.#waiters.delete(ticket) && this.#waiters.size === 0) this.#hold(false);
+    if (this.#waiters.delete(ticket)) this.#hold();
   }
 
   /** Says that a message of a ticket, other than the response, could not be passed on. */
@@ -136,11 +147,25 @@ export class Host {
     return () => this.#onEnd.delete(action);
   }
 
-  /** Ends everything and frees the replica. */
-  close(): void {
-    if (!this.border.isOpen) return;
-    this.border.close();
-    this.#end(closed(), false);
+  /** Has the replica do an errand of {@link ERRAND}; rejects with what went wrong. */
+  errand(kind: number, about: string): Promise<void> {
+    const { border } = this;
+    return new Promise((resolve, reject) => {
+      let errand = 0;
+      border.handle((engine, mono, unix) => (errand = engine.errand(mono, unix, kind, border.write(about))));
+      this.#errands.set(errand, (error) => (error === undefined ? resolve() : reject(error)));
+      this.#hold();
+      this.pump();
+    });
+  }
+
+  /** Ends everything and frees the replica; resolves once the vault has kept what it was given. */
+  async close(): Promise<void> {
+    if (this.border.isOpen) {
+      this.border.close();
+      this.#end(closed(), false);
+    }
+    await this.#hooks.kept();
   }
 
   /** Calls `action` after `delayMs` by the host's timer; returns how to forget that. */
@@ -156,6 +181,10 @@ export class Host {
     this.#owedEntropy = undefined;
     this.#trips.abortAll();
     this.locals.abortAll(error);
+    this.#hooks.abortAll(error);
+    const errands = [...this.#errands.values()];
+    this.#errands.clear();
+    for (const done of errands) done(error);
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
     for (const waiter of waiters) this.#quietly("waiter", () => waiter.fail(error));
@@ -190,22 +219,34 @@ export class Host {
       case OUTPUT.READ:
         return this.#trips.read(op, about);
       case OUTPUT.ABORT:
-        if (!this.#trips.abort(about)) this.locals.abort(about);
+        void (this.#trips.abort(about) || this.#hooks.abort(about) || this.locals.abort(about));
         return;
       case OUTPUT.CALL_TOOL:
         return this.locals.callTool(op, border.text(0, split), border.text(split));
       case OUTPUT.CALL_RESOURCE:
         return this.locals.callResource(op, border.text());
-      case OUTPUT.CREDENTIAL: {
-        const isKnown = border.call((engine) => engine.last());
-        return this.#credential(op, isKnown ? border.text() : undefined);
-      }
+      case OUTPUT.CREDENTIAL:
+        return this.#hooks.credential(op, this.#principal(split), this.#refused(split));
       case OUTPUT.ENTROPY:
         return this.#entropy(op, about);
       case OUTPUT.EVENT:
         return this.#event(JSON.parse(border.text()) as ReplicaEvent);
       case OUTPUT.REPLY:
         return this.#reply();
+      case OUTPUT.LOAD:
+        return this.#hooks.load(op, border.text());
+      case OUTPUT.KEEP: {
+        const isKept = border.call((engine) => engine.last());
+        return this.#hooks.keep(border.text(0, split), isKept ? border.bytes(split) : undefined);
+      }
+      case OUTPUT.SIGN:
+        return this.#hooks.sign(op, border.text(0, split), border.text(split, split + about), border.bytes(split + about));
+      case OUTPUT.REDIRECT:
+        return this.#hooks.redirect(op, this.#principal(split));
+      case OUTPUT.AUTHORIZE:
+        return this.#hooks.authorize(op, this.#principal(split), border.text(split));
+      case OUTPUT.ERRAND:
+        return this.#errandDone(op);
       default:
         throw new Error(`an output of unknown kind ${kind}`);
     }
@@ -220,44 +261,41 @@ export class Host {
     if (last) this.forget(ticket);
   }
 
-  #credential(op: number, principal: string | undefined): void {
-    const { border } = this;
-    const { credentialFor } = this.#settings;
-    Promise.resolve(principal)
-      .then((principal) => credentialFor?.(principal))
-      .then(
-        (given) => {
-          if (given === undefined || given === null) {
-            this.#tell((engine, mono, unix) => engine.handleNoCredential(mono, unix, op));
-            return;
-          }
-          const { token, identity } = typeof given === "string" ? { token: given } : given;
-          if (typeof token !== "string" || (identity !== undefined && typeof identity !== "string")) {
-            throw new TypeError("credentialFor must give a token");
-          }
-          this.#tell((engine, mono, unix) => {
-            const [first, second] = border.writeTwo(token, identity ?? "");
-            engine.handleCredential(mono, unix, op, first, second, identity !== undefined);
-          });
-        },
-      )
-      .catch((error: unknown) => {
-        this.#tell((engine, mono, unix) => {
-          engine.handleCredentialFailed(mono, unix, op, border.write(words(error)));
-        });
-      });
+  /** The principal at the head of the output; `undefined` for an anonymous caller. */
+  #principal(length: number): string | undefined {
+    return this.border.call((engine) => engine.last()) ? this.border.text(0, length) : undefined;
   }
 
-  /** Answers with randomness; where the host has none at this time, again with the next call. */
+  /** How a credential was refused, behind the principal; `undefined` if it was not. */
+  #refused(split: number): Refused | undefined {
+    const text = this.border.text(split);
+    return text === "" ? undefined : (JSON.parse(text) as Refused);
+  }
+
+  #errandDone(errand: number): void {
+    const { border } = this;
+    // Read first, as of a reply.
+    const isDone = border.call((engine) => engine.last());
+    const error = isDone ? undefined : fromRpc(JSON.parse(border.text()));
+    this.#errands.get(errand)?.(error);
+    if (this.#errands.delete(errand)) this.#hold();
+  }
+
+  /**
+   * Answers with randomness; where the host has none at this time, again with the next call. What is asked for while
+   * some is owed gets none: only the first question, the replica's seed, must be answered in the end.
+   */
   #entropy(op: number, bytes: number): void {
-    this.#owedEntropy = { op, bytes };
-    const drawn = new Uint8Array(bytes);
+    const owed = (this.#owedEntropy ??= { op, bytes });
+    let drawn = new Uint8Array(bytes);
     const draw = () => {
       this.#settings.random(drawn);
       if (drawn.length !== bytes) throw new TypeError("the array was taken away");
     };
-    if (!this.#quietly("random", draw) || !this.border.isOpen) return;
-    this.#owedEntropy = undefined;
+    const isDrawn = this.#quietly("random", draw);
+    if (!this.border.isOpen || (!isDrawn && owed.op === op)) return;
+    if (!isDrawn) drawn = new Uint8Array(0);
+    if (owed.op === op) this.#owedEntropy = undefined;
     this.border.handle((engine, mono, unix) => {
       engine.handleEntropy(mono, unix, op, this.border.writeBytes(drawn));
     });
@@ -290,7 +328,7 @@ export class Host {
     });
     // A host may close the replica while it is asked for a timer.
     if (!this.border.isOpen) return this.#disarm();
-    this.#hold(this.#waiters.size > 0);
+    this.#hold();
   }
 
   #disarm(): void {
@@ -301,7 +339,8 @@ export class Host {
   }
 
   /** Where timers can keep a process alive, this one does so only while somebody waits. */
-  #hold(isNeeded: boolean): void {
+  #hold(): void {
+    const isNeeded = this.#waiters.size + this.#errands.size > 0;
     const handle = this.#timer?.handle;
     if (typeof handle !== "object" || handle === null) return;
     this.#quietly("timer", () => {

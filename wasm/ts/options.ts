@@ -1,10 +1,22 @@
 /** The options of `Replica.open`, checked and completed. The configuration among them is checked by the core. */
 
 import { LeewardError, configInvalid, isObject } from "./errors.js";
-import type { Clock, LocalResource, LocalTool, ReplicaOptions, Validator } from "./types.js";
+import type { Authorizer, Clock, LocalResource, LocalTool, ReplicaOptions, Signer, Validator, Vault } from "./types.js";
 
 /** The options that are this host's; every other one belongs to the configuration. */
-const HOST_OPTIONS = ["fetch", "clock", "random", "credentialFor", "onEvent", "validate", "tools", "resources"];
+const HOST_OPTIONS = [
+  "fetch",
+  "clock",
+  "random",
+  "credentialFor",
+  "authorize",
+  "vault",
+  "sign",
+  "onEvent",
+  "validate",
+  "tools",
+  "resources",
+];
 
 /** Checked options. */
 export interface Settings {
@@ -16,6 +28,9 @@ export interface Settings {
   readonly fetch: NonNullable<ReplicaOptions["fetch"]>;
   readonly random: NonNullable<ReplicaOptions["random"]>;
   readonly credentialFor: ReplicaOptions["credentialFor"];
+  readonly authorize: Authorizer | undefined;
+  readonly vault: Vault | undefined;
+  readonly sign: Signer | undefined;
   readonly onEvent: ReplicaOptions["onEvent"];
   readonly validate: Validator | undefined;
   readonly tools: readonly LocalTool[];
@@ -44,6 +59,9 @@ function read(options: ReplicaOptions): Settings {
     fetch: functionOf(options, "fetch") ?? defaultFetch(options),
     random: functionOf(options, "random") ?? defaultRandom(),
     credentialFor: functionOf(options, "credentialFor"),
+    authorize: methodsOf(options, "authorize", ["redirectUri", "open"]),
+    vault: methodsOf(options, "vault", ["get", "set", "delete"]),
+    sign: functionOf(options, "sign"),
     onEvent: functionOf(options, "onEvent"),
     validate: options.validate === false ? undefined : (functionOf(options, "validate") as Validator | undefined),
     tools: arrayOf(options, "tools"),
@@ -134,12 +152,28 @@ function steady(read: () => number): () => number {
   };
 }
 
-function functionOf<Name extends "fetch" | "random" | "credentialFor" | "onEvent" | "validate">(
+function functionOf<Name extends "fetch" | "random" | "credentialFor" | "sign" | "onEvent" | "validate">(
   options: ReplicaOptions,
   name: Name,
 ): ReplicaOptions[Name] {
   const value = options[name];
   if (value !== undefined && typeof value !== "function") throw configInvalid(name, `${name} must be a function`);
+  return value;
+}
+
+/** An object of the program's, called by its methods, in case it is an instance of a class. */
+function methodsOf<Name extends "authorize" | "vault">(
+  options: ReplicaOptions,
+  name: Name,
+  methods: readonly (string & keyof NonNullable<ReplicaOptions[Name]>)[],
+): ReplicaOptions[Name] {
+  const { [name]: value } = options;
+  if (value === undefined) return undefined;
+  if (!isObject(value)) throw configInvalid(name, `${name} must be an object`);
+  for (const method of methods) {
+    if (typeof value[method] === "function") continue;
+    throw configInvalid(`${name}.${method}`, `${name}.${method} must be a function`);
+  }
   return value;
 }
 

@@ -2,9 +2,10 @@
 /** The replica as an agent's program sees it. */
 
 import { Answers } from "./answers.js";
-import { ASK, SERVED, type Border } from "./border.js";
+import { ASK, ERRAND, SERVED, type Border } from "./border.js";
 import { checked, local, optional, typed, within } from "./checks.js";
 import { LeewardError, cancelled, invalidParams } from "./errors.js";
+import { queryOf } from "./hooks.js";
 import { Host } from "./host.js";
 import { settings } from "./options.js";
 import * as requests from "./requests.js";
@@ -328,6 +329,37 @@ export class Replica {
     this.#host.pump();
   }
 
+  /**
+   * Takes the redirect of an authorization that `authorize.open` answered with a link; resolves once its grant is kept.
+   * Each redirect is taken once, within 10 minutes. The grant is that of the principal for whom `open` was given the
+   * `state` of this redirect, whoever's browser brings it: take it from a browser that you know to be that principal's
+   * alone, or somebody may be led to sign in for another one.
+   *
+   * @param callbackUrl The whole URL that the browser was redirected to.
+   * @throws {@link LeewardError} `invalid_params` if it is no URL; `authority_auth_required`, with `data.reason`, if
+   * nobody waits for it or the authorization server gave no grant.
+   */
+  async finishAuthorization(callbackUrl: string): Promise<void> {
+    let query: string;
+    try {
+      query = queryOf(callbackUrl, "callbackUrl must be the URL of a redirect");
+    } catch (error) {
+      throw invalidParams((error as Error).message);
+    }
+    await this.#host.errand(ERRAND.CALLBACK, query);
+  }
+
+  /**
+   * Revokes a principal's grant at its authorization server, where that can be done, and forgets it.
+   *
+   * @throws {@link LeewardError} `invalid_params`.
+   */
+  async signOut(options?: Pick<CallOptions, "principal">): Promise<void> {
+    const { principal = this.#principal } = optional(options);
+    this.#callerOf(options);
+    await this.#host.errand(principal === null ? ERRAND.SIGN_OUT_ANONYMOUS : ERRAND.SIGN_OUT, principal ?? "");
+  }
+
   /** Counters since the start, and what is held now. */
   stats(): Stats {
     const values = this.#host.border.call((engine) => engine.stats());
@@ -335,11 +367,11 @@ export class Replica {
   }
 
   /**
-   * Closes the replica: whoever waits is told `closed`, trips and timers end, and its memory is freed. Once
-   * is enough; again does nothing.
+   * Closes the replica: whoever waits is told `closed`, trips and timers end, and its memory is freed, at once; resolves
+   * when the vault has kept what it was given. Once is enough; again does nothing.
    */
   async close(): Promise<void> {
-    this.#host.close();
+    await this.#host.close();
   }
 
   #list<Answer>(method: string, options?: ListOptions): Promise<Answer> {

@@ -48,6 +48,76 @@ export interface Authority {
    * wrongly.
    */
   protocolVersion?: "2026-07-28" | "2025-11-25" | "2025-06-18" | "2025-03-26" | undefined;
+  /** How its tokens are obtained, where it is protected by OAuth; `{}` is enough where `authorize` is given. */
+  oauth?: OAuth | undefined;
+}
+
+/** How the replica obtains tokens, one grant for each principal. */
+export interface OAuth {
+  /** By the user's consent (the default), or with the client's own credentials. */
+  grant?: "authorization_code" | "client_credentials" | undefined;
+  /** What authorization servers show to the user, where they register the client. Default `Leeward`. */
+  clientName?: string | undefined;
+  /** Where the client's metadata stand: its id at servers that look there (Client ID Metadata Documents). */
+  clientMetadataUrl?: string | undefined;
+  /** Clients registered beforehand, each at one authorization server. */
+  clients?: readonly OAuthClient[] | undefined;
+  /** Where redirects come to, if not where `authorize` says. */
+  redirectUri?: string | undefined;
+  /** Scopes to ask for where neither the authority nor its metadata names any. */
+  scopes?: readonly string[] | undefined;
+  /** The key that tokens are bound to, where they are to be (RFC 9449). */
+  dpop?: OAuthDpop | undefined;
+}
+
+/** A key that tokens are bound to. */
+export interface OAuthDpop {
+  /** Its name for the option `sign`. */
+  key: string;
+  /** Its JOSE algorithm. */
+  algorithm: string;
+  /** Its public part. */
+  jwk: JsonWebKey;
+}
+
+/** A client that was registered beforehand. */
+export interface OAuthClient {
+  /** The authorization server's issuer, to the letter. */
+  issuer: string;
+  /** The client's id there. */
+  clientId: string;
+  /** Its secret, where it has one. */
+  clientSecret?: string | undefined;
+  /** How it authenticates. */
+  authMethod?: "client_secret_basic" | "client_secret_post" | "none" | "private_key_jwt" | undefined;
+  /** The key of `private_key_jwt`. */
+  key?: OAuthKey | undefined;
+}
+
+/** A key that a client authenticates with. */
+export interface OAuthKey {
+  /** Its name for the option `sign`. */
+  name: string;
+  /** Its JOSE algorithm. */
+  algorithm: string;
+  /** Its id at the authorization server, where it has one. */
+  keyId?: string | undefined;
+}
+
+/** The public part of a signing key (RFC 7517). */
+export interface JsonWebKey {
+  /** The kind: `EC`, `OKP` or `RSA`. */
+  kty: string;
+  /** The curve, of `EC` and `OKP`. */
+  crv?: string | undefined;
+  /** A coordinate, of `EC` and `OKP`. */
+  x?: string | undefined;
+  /** The other coordinate, of `EC`. */
+  y?: string | undefined;
+  /** The modulus, of `RSA`. */
+  n?: string | undefined;
+  /** The exponent, of `RSA`. */
+  e?: string | undefined;
 }
 
 /** Limits, each a whole number; whatever is left out has its default. */
@@ -117,6 +187,61 @@ export interface Credential {
   identity?: string | undefined;
 }
 
+/** How the authority refused a credential. */
+export interface Refused {
+  /** The HTTP status: 401 or 403. */
+  status: number;
+  /** The token that was refused, which another request may have had renewed since; absent if it went without one. */
+  token?: string | undefined;
+  /** Its `WWW-Authenticate` (RFC 9110, section 11.6.1), where it sent one. */
+  challenge?: string | undefined;
+}
+
+/** Where the replica keeps what must outlive it: grants, and authorizations under way. Records hold credentials. */
+export interface Vault {
+  /** The record under a key (visible ASCII, at most 128 characters), if there is one. */
+  get(key: string): Uint8Array | undefined | null | PromiseLike<Uint8Array | undefined | null>;
+  /** Keeps a record, in place of the one before. */
+  set(key: string, record: Uint8Array<ArrayBuffer>): unknown;
+  /** Forgets the record under a key, if there is one. */
+  delete(key: string): unknown;
+}
+
+/** Brings users to authorization servers. `leeward/node` and `leeward/browser` have one each. */
+export interface Authorizer {
+  /** The redirect URI by which the answer of the next {@link Authorizer.open} can be received. */
+  redirectUri(context: AuthorizationContext): string | PromiseLike<string>;
+  /**
+   * Brings the browser of the principal's user to `url`. Gives the whole URL of the redirect that came back; or, where
+   * nobody can wait for it here, the link to show to the user: `replica.finishAuthorization` then takes the redirect.
+   */
+  open(
+    url: string,
+    context: AuthorizationContext,
+  ): string | AuthorizationLink | PromiseLike<string | AuthorizationLink>;
+}
+
+/** An authorization that goes on elsewhere. */
+export interface AuthorizationLink {
+  /** What the user is to open: `data.authorizationUrl` of the error that the agent gets. */
+  authorizationUrl: string;
+}
+
+/** Whom an authorization is for, and until when. */
+export interface AuthorizationContext {
+  /** The principal; `undefined` for an anonymous caller. */
+  readonly principal: string | undefined;
+  /** Aborts when the replica gives the authorization up or is closed. */
+  readonly signal: AbortSignal;
+}
+
+/** Signs `payload` with the key of that name: the signature of RFC 7515 for a JOSE algorithm such as `ES256`. */
+export type Signer = (
+  key: string,
+  algorithm: string,
+  payload: Uint8Array<ArrayBuffer>,
+) => Uint8Array | ArrayBuffer | PromiseLike<Uint8Array | ArrayBuffer>;
+
 /** What `Replica.open` takes: the configuration, and what the host may replace. */
 export interface ReplicaOptions extends Configuration {
   /** Sends HTTP requests. Default: the global `fetch`. Redirects must not be followed. */
@@ -125,12 +250,22 @@ export interface ReplicaOptions extends Configuration {
   clock?: Partial<Clock> | undefined;
   /** Fills the array with cryptographic randomness. Default `crypto.getRandomValues`. */
   random?: ((bytes: Uint8Array) => void) | undefined;
-  /** Gives the authority's credential for a principal (`undefined`: an anonymous caller), or nothing. */
+  /**
+   * Gives the authority's credential for a principal (`undefined`: an anonymous caller), or nothing. `refused`: how the
+   * authority refused the one it gave before, so that it gives another; the request is then sent once more.
+   */
   credentialFor?:
     | ((
         principal: string | undefined,
+        context: { readonly refused: Refused | undefined },
       ) => Credential | string | undefined | null | PromiseLike<Credential | string | undefined | null>)
     | undefined;
+  /** Brings users to authorization servers, where the configuration's `authority.oauth` wants their consent. */
+  authorize?: Authorizer | undefined;
+  /** Keeps grants beyond the replica's life. Default: they end with it. */
+  vault?: Vault | undefined;
+  /** Signs where the configuration's `authority.oauth` names keys; `webCryptoSigner` makes one. */
+  sign?: Signer | undefined;
   /** Hears what an operator may want to log. Never carries arguments, results or credentials. */
   onEvent?: ((event: ReplicaEvent) => void) | undefined;
   /**
@@ -213,7 +348,7 @@ export type ReplicaEvent =
       reason: string;
     }
   | {
-      /** A function of this host (`fetch`, a clock, `authenticate`, …) failed, or the wasm behind an endpoint. */
+      /** A function of this host (`fetch`, a clock, `vault`, …) failed, or the wasm behind an endpoint. */
       type: "host_failed";
       /** Which one; `handler` for what failed an endpoint's request, `wasm` after a trap. */
       what: string;

@@ -23,6 +23,11 @@ const OPENING = [
   },
   { jsonrpc: "2.0", method: "notifications/initialized" },
 ];
+const CALLBACK = "http://127.0.0.1:9/callback?code=c&state=s";
+const OAUTH = {
+  grant: "client_credentials",
+  clients: [{ issuer: "http://fuzzed.test", clientId: "c", key: { name: "k", algorithm: "ES256" } }],
+};
 /** How often a hook may call the replica while it is called by it. */
 const DEPTH = 2;
 
@@ -73,7 +78,7 @@ class World {
       );
     }
     this.replica = await Replica.open({
-      authority: "http://fuzzed.test/mcp",
+      authority: { url: "http://fuzzed.test/mcp", ...(fuzz.once(2) && { oauth: fuzz.pick([{}, OAUTH]) }) },
       policy: POLICY,
       limits: fuzz.once(2) ? { maxFlights: 3, maxWaiters: 4, maxCacheBytes: 4096 } : {},
       fetch: (url, init) => this.#fetch(init),
@@ -90,8 +95,25 @@ class World {
         }),
       onEvent: () => this.#hook("onEvent", () => (fuzz.once(4) ? Promise.reject(new Error("log")) : undefined)),
       ...(fuzz.once(2) && { credentialFor: () => this.#hook("credentialFor", () => this.#credential()) }),
+      ...(fuzz.once(2) && this.#authorization()),
       tools: [{ name: "mine", rule: "cache;max-age=5", handler: () => this.#hook("handler", () => this.#local()) }],
     });
+  }
+
+  /** Hooks for grants. */
+  #authorization() {
+    const fuzz = this.#fuzz;
+    const hook = (name, answers) => () =>
+      this.#hook(name, () => (fuzz.once(6) ? Promise.reject(new Error("no")) : fuzz.pick([...answers(), odd(fuzz)])));
+    const record = () => [undefined, new Uint8Array([1, 2, 3])];
+    return {
+      vault: { get: hook("get", record), set: hook("set", record), delete: hook("delete", record) },
+      sign: hook("sign", () => [new Uint8Array(64), new ArrayBuffer(64), Promise.resolve(new Uint8Array(1))]),
+      authorize: {
+        redirectUri: hook("redirectUri", () => ["http://127.0.0.1:9/callback"]),
+        open: hook("open", () => [CALLBACK, { authorizationUrl: CALLBACK }, { authorizationUrl: 7 }]),
+      },
+    };
   }
 
   /** Lets every fetch that hangs answer, though nobody listens any more. */
@@ -107,7 +129,7 @@ class World {
     const name = strange ? odd(fuzz) : fuzz.pick(TOOLS);
     const args = fuzz.once(6) ? odd(fuzz) : { n: fuzz.below(3) };
     const options = fuzz.once(6) ? odd(fuzz) : { principal: fuzz.pick(["ann", "ben"]), ...this.#limits() };
-    switch (fuzz.below(16)) {
+    switch (fuzz.below(18)) {
       case 0:
       case 1:
       case 2:
@@ -134,6 +156,10 @@ class World {
       case 13:
       case 14:
         return this.#transport(args, options);
+      case 15:
+        return this.#later("finishAuthorization", () => replica.finishAuthorization(strange ? name : CALLBACK));
+      case 16:
+        return this.#later("signOut", () => replica.signOut(options));
       default:
         return fuzz.once(40) && this.#later("close", () => replica.close());
     }

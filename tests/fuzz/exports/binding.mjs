@@ -41,7 +41,7 @@ const encoder = new TextEncoder();
 export async function binding(fuzz, canary) {
   const memory = () => glue.initSync().memory;
   const config = { authority: "http://127.0.0.1:9/mcp", policy: [{ tool: "*", rule: "cache;max-age=9" }] };
-  const engine = new glue.Engine(JSON.stringify(config), fuzz.once(2), fuzz.once(2), fuzz.once(2));
+  const engine = new glue.Engine(JSON.stringify(config), fuzz.below(64));
   const methods = Object.getOwnPropertyNames(glue.Engine.prototype).filter(
     (name) => !["constructor", "free"].includes(name) && !name.startsWith("__"),
   );

@@ -10,8 +10,12 @@ const TTL = { ttlMs: 60_000, cacheScope: "private" };
 export class Authority {
   /** Every request, in order: `{ method, params, headers }`. */
   requests = [];
+  /** How many requests were refused for want of a token that is good. */
+  refused = 0;
   /** How many requests were closed by the replica before they were answered. */
   dropped = 0;
+  /** Whose tokens are asked for, if anybody's: an `Issuer`. */
+  issuer;
   #held = [];
   #arrivals = [];
   #drops = [];
@@ -59,6 +63,20 @@ export class Authority {
     if (request.method === "OPTIONS") {
       response.setHeader("access-control-allow-headers", request.headers["access-control-request-headers"] ?? "");
       response.writeHead(204).end();
+      return;
+    }
+    const { origin } = new URL(this.url);
+    const metadata = "/.well-known/oauth-protected-resource/mcp";
+    if (this.issuer !== undefined && request.url === metadata) {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify({ resource: this.url, authorization_servers: [this.issuer.url] }));
+      return;
+    }
+    if (this.issuer?.tokens.has(request.headers.authorization?.replace("Bearer ", "")) === false) {
+      const challenge = `Bearer resource_metadata="${origin}${metadata}"`;
+      response.setHeader("access-control-expose-headers", "www-authenticate");
+      this.refused += 1;
+      response.writeHead(401, { "www-authenticate": challenge }).end();
       return;
     }
     const chunks = [];

@@ -17,3 +17,8 @@ export async function getsHit(t, answers) {
 
 /** The same of a program that prints what `ask` said; `print` runs it with the authority's URL. */
 export const printsHit = (t, print) => getsHit(t, async (authority) => JSON.parse(await print(authority)));
+
+/** The same of `projects/common/sign_in.mjs`; `print` runs it with the folder of a vault. */
+export async function signsIn(print) {
+  assert.deepEqual(JSON.parse(await print("grants")), [true, null]);
+}

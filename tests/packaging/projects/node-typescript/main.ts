@@ -1,11 +1,13 @@
 // What a user of the types writes, and what they must not let pass. It is checked, not run.
 
-import { LeewardError, McpError, Replica } from "leeward";
+import { LeewardError, McpError, Replica, generateSigningKey, importSigningKey, webCryptoSigner } from "leeward";
 import { createHandler } from "leeward/fetch";
+import { browserVault, popup } from "leeward/browser";
+import { fileVault, loopback } from "leeward/node";
 import { Replica as InlineReplica } from "leeward/inline";
 import wasm from "leeward/leeward.wasm";
 import { init, Replica as SlimReplica } from "leeward/slim";
-import type { CacheInfo, CallToolResult, Configuration, ErrorCode, ReplicaTransport, Rule, Stats, WithCache } from "leeward";
+import type { Authorizer, CacheInfo, CallToolResult, Configuration, ErrorCode, ReplicaTransport, Rule, Stats, WithCache } from "leeward";
 
 /** Fails to compile unless both types are the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : never;
@@ -27,6 +29,32 @@ declare const said: string | undefined;
 declare const signal: AbortSignal | undefined;
 await Replica.open({ authority: said, policy: undefined, clock: undefined, tools: undefined, limits: { maxFlights: undefined } });
 await Replica.open({ credentialFor: () => ({ token: "", identity: said }), onEvent: undefined });
+
+// Authorization toward the authority: from the package, and of one's own.
+const { key, jwk } = await generateSigningKey();
+await Replica.open({
+  authority: { url: "https://crm.example/mcp", oauth: { dpop: { key: "dpop", algorithm: "ES256", jwk }, clientName: said } },
+  authorize: loopback({ open: (url, { principal }) => console.log(url, principal), port: undefined }),
+  vault: fileVault("/tmp/grants"),
+  sign: webCryptoSigner({ dpop: key, jwt: await importSigningKey("", "RS256") }),
+});
+const headless: Authorizer = {
+  redirectUri: () => "https://app.example/callback",
+  open: async (url, { signal }) => (signal.aborted ? url : { authorizationUrl: url }),
+};
+const records = new Map<string, Uint8Array>();
+await Replica.open({
+  authority: { url: "https://crm.example/mcp", oauth: { clients: [{ issuer: "https://as.example", clientId: "x" }] } },
+  authorize: headless,
+  vault: records,
+  sign: async (_key, _algorithm, payload) => new Uint8Array(payload.length),
+});
+const inPage = { authorize: popup({ redirectUri: "/signed-in.html" }), vault: browserVault() };
+inPage.authorize.prepare();
+await Replica.open({ ...inPage, credentialFor: (_principal, { refused }) => refused?.challenge });
+await replica.finishAuthorization("https://app.example/callback?code=x");
+await replica.signOut({ principal: "ann" });
+
 await replica.callTool("get_ticket", {}, { signal, principal: said, timeoutMs: undefined });
 await replica.listTools({ signal, cursor: said });
 replica.transport({ principal: said });

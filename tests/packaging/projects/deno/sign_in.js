@@ -1,0 +1,5 @@
+import * as node from "leeward/node";
+
+import { signIn } from "./sign_in.mjs";
+
+console.log(JSON.stringify(await signIn(node, Deno.args[0])));
