@@ -96,9 +96,12 @@ test("an authority that is gone has its code, also for a write, which was not se
   await fails("authority_unreachable", () => replica.callTool("write", {}));
 });
 
+/** Longer than an authority that is down is left alone: the next call is sent. */
+const PAUSE_MS = 60_000;
+
 test("system errors say whether a write was sent", async (t) => {
   let cause;
-  const { replica } = await world(t, {
+  const { replica, clock } = await world(t, {
     fetch: async (...request) => {
       if (cause === undefined) return fetch(...request);
       throw new TypeError("fetch failed", { cause: cause });
@@ -112,6 +115,7 @@ test("system errors say whether a write was sent", async (t) => {
     { errors: [{ code: "ECONNREFUSED", syscall: "connect" }, { code: "ENETUNREACH" }] },
   ]) {
     await fails("authority_unreachable", () => replica.callTool("write", {}));
+    clock.advance(PAUSE_MS);
   }
   for (cause of [
     { code: "ECONNRESET" },
@@ -121,12 +125,13 @@ test("system errors say whether a write was sent", async (t) => {
     1,
   ]) {
     await fails("unknown_outcome", () => replica.callTool("write", {}));
+    clock.advance(PAUSE_MS);
   }
 });
 
 test("a fetch that misbehaves fails its trip only", async (t) => {
   let fetch;
-  const { replica } = await world(t, { fetch: (url, init) => fetch(url, init) });
+  const { replica, clock } = await world(t, { fetch: (url, init) => fetch(url, init) });
   const body = (body) => async () => new Response(body, { headers: { "content-type": "application/json" } });
   const failing = new ReadableStream({ pull: (controller) => controller.error(new Error("torn")) });
   const words = new ReadableStream({ pull: (controller) => controller.enqueue("text") });
@@ -150,6 +155,7 @@ test("a fetch that misbehaves fails its trip only", async (t) => {
     const error = await replica.callTool("echo", {}).catch((error) => error);
     assert.ok(error instanceof LeewardError, String(fetch));
     assert.match(error.code, /^authority_(unreachable|invalid)$/, String(fetch));
+    clock.advance(PAUSE_MS);
   }
   fetch = globalThis.fetch;
   await replica.callTool("echo", {});
