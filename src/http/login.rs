@@ -1,10 +1,11 @@
 //! Pages for a user agent, where the host cannot open one: the agent is told a link, the user follows it and is sent
 //! on to the authorization server, which sends the user agent back (2026-07-28, Authorization).
 //!
-//! A link carries a ticket, which is good once, and the page behind it names whose access is asked for before anything
-//! begins. Beginning puts a cookie into the user agent, without which the redirect that comes back counts for nothing: a
-//! code that somebody else obtained cannot be slipped to this user, nor this user's to somebody else (RFC 6749 §10.12,
-//! RFC 9700 §4.7). Here is how the pages look and what must hold of a visit; what a ticket stands for, the host keeps.
+//! A link carries a ticket, and the page behind it names whose access is asked for before anything begins; the ticket is
+//! good for the one user agent that begins by it. Beginning puts a cookie there, without which the redirect that comes
+//! back counts for nothing: a code that somebody else obtained cannot be slipped to this user, nor this user's to
+//! somebody else (RFC 6749 §10.12, RFC 9700 §4.7). Here is how the pages look and what must hold of a visit; what a ticket
+//! stands for, the host keeps.
 
 use alloc::format;
 use alloc::string::String;
@@ -126,12 +127,13 @@ pub fn consent(principal: Option<&str>, authority: &str, server: &str) -> Respon
     page(200, "Sign in", &text)
 }
 
-/// Sends a user agent that has begun on to the authorization server.
+/// Sends a user agent that has begun on to the authorization server, with its cookie if it has none yet.
 #[must_use]
-pub fn begun(url: String, cookie: String) -> Response {
+pub fn begun(url: String, cookie: Option<String>) -> Response {
     let mut answer = page(303, "Sign in", "");
     answer.headers.push(("location", url.into()));
-    answer.headers.push(("set-cookie", cookie.into()));
+    let cookie = cookie.map(|cookie| ("set-cookie", cookie.into()));
+    answer.headers.extend(cookie);
     answer
 }
 

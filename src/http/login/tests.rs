@@ -127,7 +127,7 @@ fn pages_show_names_as_text_and_run_nothing() {
         failed(),
         gone(),
         foreign(),
-        begun("https://a/".into(), "c=v".into()),
+        begun("https://a/".into(), Some("c=v".into())),
     ] {
         let header = |name| {
             page.headers
