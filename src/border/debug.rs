@@ -68,6 +68,7 @@ impl fmt::Debug for Input {
             Self::Tick => f.write_str("Tick"),
             Self::Local { op, .. } => asked(f, "Local", *op),
             Self::Credential { op, .. } => asked(f, "Credential", *op),
+            Self::Denied { op, .. } => asked(f, "Denied", *op),
             Self::Entropy { op, .. } => asked(f, "Entropy", *op),
             Self::Loaded { op, .. } => asked(f, "Loaded", *op),
             Self::Signed { op, .. } => asked(f, "Signed", *op),

@@ -243,6 +243,14 @@ pub enum Input {
         /// The credential.
         result: Result<Option<Credential>, String>,
     },
+    /// Why the credential for a principal could not be had, for the agent: what another replica said, which obtains
+    /// credentials for this one.
+    Denied {
+        /// The [`Output::Credential`].
+        op: OpId,
+        /// What [`Output::Errand`] brought there.
+        error: Error,
+    },
     /// Randomness.
     Entropy {
         /// The [`Output::Entropy`].

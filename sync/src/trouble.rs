@@ -4,6 +4,7 @@
 //! host fails so only if it surely had no effect, else its outcome is unknown.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use leeward::dispatch::TripError;
@@ -32,7 +33,9 @@ pub(crate) struct Trouble {
     /// Why no grant could be had: `data.reason`.
     pub(crate) reason: Option<&'static str>,
     /// Where the user may consent: `data.authorizationUrl`. For the agent alone.
-    link: Option<Secret>,
+    link: Option<Box<Secret>>,
+    /// All of `data`, raw, where another replica had it.
+    data: Option<Box<Secret>>,
 }
 
 impl Trouble {
@@ -48,6 +51,7 @@ impl Trouble {
             session: false,
             reason: None,
             link: None,
+            data: None,
         }
     }
 
@@ -185,7 +189,7 @@ impl Trouble {
 
     /// The same with the page at which the user may consent.
     pub(crate) fn with_link(mut self, link: Secret) -> Self {
-        self.link = Some(link);
+        self.link = Some(Box::new(link));
         self
     }
 
@@ -218,6 +222,16 @@ impl Trouble {
         Self {
             harmless: true,
             ..Self::new(Code::OverBudget, "too many grants are being obtained", "")
+        }
+    }
+
+    /// What another replica said, which was to obtain the credential; no request has had an effect by that.
+    pub(crate) fn denied(error: Error) -> Self {
+        Self {
+            harmless: true,
+            retry_after: error.retry_after,
+            data: Some(Box::new(Secret(error.data))),
+            ..Self::new(error.code, error.message, "")
         }
     }
 
@@ -321,11 +335,15 @@ impl Trouble {
     pub(crate) fn told(self) -> Error {
         let mut error = Error::new(self.code, self.message);
         error.retry_after = self.retry_after;
+        if let Some(data) = self.data {
+            error.data = data.0;
+            return error;
+        }
         if let Some(reason) = self.reason {
             error = error.with("reason", reason);
         }
-        if let Some(Secret(link)) = self.link {
-            error = error.with("authorizationUrl", &link);
+        if let Some(link) = self.link {
+            error = error.with("authorizationUrl", &link.0);
         }
         error
     }
@@ -471,6 +489,16 @@ mod tests {
         assert_eq!(told.code, Code::AuthorityAuthRequired);
         let data = r#""reason":"login_required","authorizationUrl":"https://as.example/authorize?state=s""#;
         assert_eq!(told.data, data);
+    }
+
+    #[test]
+    fn passes_on_what_another_replica_said() {
+        let said = Error::new(Code::AuthorityAuthRequired, "the user is to consent")
+            .with("reason", "login_required")
+            .with("authorizationUrl", "https://here.example/oauth/start?ticket=t");
+        let trouble = Trouble::denied(said.clone());
+        assert!(!alloc::format!("{trouble:?}").contains("ticket"));
+        assert_eq!(trouble.into_refusal().into_error(true).error, said);
     }
 
     #[test]

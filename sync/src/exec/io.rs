@@ -18,7 +18,7 @@ use futures::channel::oneshot;
 use leeward::border::{Callback, Credential, Event, FlightId, HttpRequest, LocalCall, Refused};
 use leeward::dispatch::InputResponses;
 use leeward::mcp::input::InputRequest;
-use leeward::{Failure, Millis, Now, OpId};
+use leeward::{Error, Failure, Millis, Now, OpId};
 
 use crate::breaker::Fared;
 use crate::flow::Access;
@@ -113,6 +113,7 @@ pub(crate) enum Got {
     Failed(Failure),
     Local(Result<Vec<u8>, String>),
     Credential(Result<Option<Credential>, String>),
+    Denied(Error),
     Bytes(Result<Option<Vec<u8>>, String>),
     Redirect(Result<String, String>),
     Callback(Result<Callback, String>),
@@ -286,10 +287,11 @@ impl Io {
         &mut self,
         principal: Option<String>,
         refused: Option<Refused>,
-    ) -> Result<Option<Credential>, String> {
+    ) -> Result<Option<Credential>, Trouble> {
         match self.ask(Question::Credential { principal, refused }).await {
-            Got::Credential(result) => result,
-            got => Err(failure(got).message),
+            Got::Credential(result) => result.map_err(Trouble::credential),
+            Got::Denied(error) => Err(Trouble::denied(error)),
+            got => Err(Trouble::credential(failure(got).message)),
         }
     }
 

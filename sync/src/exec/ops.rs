@@ -408,6 +408,7 @@ impl Ops {
                 }
             }
             Input::Credential { op, result } => self.plain(op, Plain::Credential, Got::Credential(result)),
+            Input::Denied { op, error } => self.plain(op, Plain::Credential, Got::Denied(error)),
             Input::Entropy { op, bytes } => self.plain(op, Plain::Entropy, Got::Bytes(Ok(Some(bytes)))),
             Input::Loaded { op, result } => self.plain(op, Plain::Load, Got::Bytes(result)),
             Input::Signed { op, result } => self.plain(op, Plain::Sign, Got::Bytes(result.map(Some))),

@@ -109,8 +109,7 @@ async fn hooked(
     principal: Option<String>,
     refused: Option<Refused>,
 ) -> Result<Credential, Trouble> {
-    let given = io.credential(principal, refused).await;
-    let Some(given) = given.map_err(Trouble::credential)? else {
+    let Some(given) = io.credential(principal, refused).await? else {
         return Ok(Credential::default());
     };
     // A token of other bytes would be no header value (RFC 6750 §2.1).
