@@ -32,6 +32,33 @@ const MISTAKES = {
   "principal-empty": [{ ...sound, LEEWARD_TOKENS: { [ALICE]: "" } }, "LEEWARD_TOKENS[0]"],
   "principal-long": [{ ...sound, LEEWARD_TOKENS: { [ALICE]: "p".repeat(1025) } }, "LEEWARD_TOKENS[0]"],
   "principal-number": [{ ...sound, LEEWARD_TOKENS: { [ALICE]: 7 } }, "LEEWARD_TOKENS[0]"],
+  "oauth-alone": [{ ...sound, LEEWARD_CONFIG: { authority: { url: authority, oauth: {} } } }, "authority.oauth"],
+  "oauth-nobody": [
+    {
+      LEEWARD_CONFIG: { authority: { url: authority, oauth: {} }, anonymous: "public-only" },
+      sessions: true,
+    },
+    "anonymous",
+  ],
+  "oauth-redirect": [
+    {
+      ...sound,
+      LEEWARD_CONFIG: { authority: { url: authority, oauth: { redirectUri: "https://mcp.example/back" } } },
+      sessions: true,
+    },
+    "authority.oauth.redirectUri",
+  ],
+  "oauth-token": [
+    {
+      ...sound,
+      LEEWARD_CONFIG: { authority: { url: authority, oauth: {} } },
+      LEEWARD_AUTHORITY_TOKEN: "token",
+      sessions: true,
+    },
+    "LEEWARD_AUTHORITY_TOKEN",
+  ],
+  "keys-not-json": [{ ...sound, LEEWARD_KEYS: `{"${SHORT}"` }, "LEEWARD_KEYS"],
+  "keys-list": [{ ...sound, LEEWARD_KEYS: `["${SHORT}"]` }, "LEEWARD_KEYS"],
   "authority-token": [{ ...sound, LEEWARD_AUTHORITY_TOKEN: "Bearer x" }, "LEEWARD_AUTHORITY_TOKEN"],
 };
 

@@ -18,8 +18,9 @@ use leeward::{Ctx, Failure, Input, Millis, OpId, Output, Reply, Served, Ticket};
 use worker::Delay;
 use worker::wasm_bindgen_futures::JsFuture;
 
+use crate::authorize::{Done as Undertaken, Seat, undertake};
 use crate::client::Client;
-use crate::host::{self, Arrival, Handle, Host};
+use crate::host::{Arrival, Handle, Host};
 use crate::runtime;
 use crate::upstream::{Done, Fetch};
 
@@ -38,6 +39,10 @@ pub(crate) struct Driver {
     clients: BTreeMap<Ticket, Client>,
     fetches: BTreeMap<OpId, Fetch>,
     under_way: FuturesUnordered<LocalBoxFuture<'static, Done>>,
+    /// How many of those are neither fetches nor reads.
+    asked: usize,
+    /// What an isolate's loop asks objects with.
+    seat: Option<Seat>,
     bell: Option<JsFuture>,
     /// The timer that runs, and when it is due.
     timer: Option<(Millis, Pin<Box<Delay>>)>,
@@ -63,10 +68,18 @@ impl Driver {
             clients: waits.into_iter().collect(),
             fetches: BTreeMap::new(),
             under_way: FuturesUnordered::new(),
+            asked: 0,
+            seat: None,
             bell: None,
             timer: None,
             end: ends.then(|| runtime::now().mono + LINGER),
         }
+    }
+
+    /// The same for the request of an isolate's, within which its objects are asked.
+    pub(crate) fn with_seat(self, seat: Seat) -> Self {
+        let seat = Some(seat);
+        Self { seat, ..self }
     }
 
     /// Runs to its end.
@@ -132,13 +145,20 @@ impl Driver {
                 Output::Reply(reply) => self.pass_on(&reply),
                 Output::Save { key, record } => {
                     self.host.with(|host| {
-                        if let Some(store) = &host.store {
+                        if let Some((store, _)) = &host.object {
                             store.save(&key, record.as_deref());
                         }
                     });
                     None
                 }
-                output => host::at_once(output),
+                output => match undertake(&self.host, self.seat.as_ref(), output) {
+                    Undertaken::Now(answer) => answer,
+                    Undertaken::Later(answer) => {
+                        self.asked += 1;
+                        self.under_way.push(answer.map(Done::Answer).boxed_local());
+                        None
+                    }
+                },
             };
             if let Some(input) = answer {
                 self.handle(input);
@@ -180,7 +200,7 @@ impl Driver {
     /// Whether nothing is left to do.
     fn is_over(&self) -> bool {
         let Some(end) = self.end else { return false };
-        self.fetches.is_empty() || runtime::now().mono >= end
+        (self.fetches.is_empty() && self.asked == 0) || runtime::now().mono >= end
     }
 
     /// Waits for whatever comes first.
@@ -232,6 +252,12 @@ impl Driver {
     /// Tells the replica what a fetch or read came to.
     fn take(&mut self, done: Done) {
         match done {
+            Done::Answer(answer) => {
+                self.asked -= 1;
+                if let Some(input) = answer {
+                    self.handle(input);
+                }
+            }
             Done::Head { op, result } => {
                 // Aborted in the meantime: nobody wants to know.
                 let Some(fetch) = self.fetches.get_mut(&op) else {

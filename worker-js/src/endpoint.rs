@@ -2,12 +2,15 @@
 //! object that the request belongs to ([`crate::object`]).
 
 use futures::StreamExt as _;
-use leeward::http::{Accept, Admitted, Head, Headers, Identity, Response as Answer, message_headers};
+use leeward::http::login::own_origin;
+use leeward::http::{Accept, Admitted, GRANT, Head, Headers, Identity, Response as Answer, message_headers};
 use leeward::{Affinity, Caller, Ctx, Error, Request as Message, Served, Verb};
 use worker::{Env, Request};
 
+use crate::authorize::Seat;
 use crate::client::{Client, Departure};
 use crate::driver::Driver;
+use crate::grants;
 use crate::host::{self, Handle, Host};
 use crate::object::Object;
 use crate::reply::{self, Sender};
@@ -23,6 +26,8 @@ pub(crate) struct Incoming {
     /// Its headers, as far as the replica needs them.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) message: Vec<u8>,
+    /// Where it arrived, if a browser may be sent there.
+    pub(crate) origin: Option<String>,
 }
 
 /// Serves one HTTP request to its end, background work included.
@@ -31,17 +36,30 @@ pub(crate) async fn serve(mut request: Request, env: Env, reply: Sender) {
         Ok(host) => host,
         Err(error) => return refuse(&reply, &error),
     };
+    if let Some(answer) = grants::visited(&host, &env, &request).await {
+        return reply.respond(answer);
+    }
     let mut departure = Departure::of(&request);
     let incoming = match read(&host, &mut request, Identity::Bearer).await {
         Some(Ok(incoming)) => incoming,
         Some(Err(answer)) => return reply.respond(reply::whole(answer)),
         None => return,
     };
+    if request.path() == GRANT {
+        return reply.respond(reply::whole(grants::end(&host, &env, &incoming).await));
+    }
     let Some((ctx, affinity)) = host.with(|host| {
         let ctx = host.next_context();
-        (ctx, host.replica.affinity(&incoming.request(ctx)))
+        match host.replica.affinity(&incoming.request(ctx)) {
+            _ if host.binds_tokens => (ctx, Affinity::Only),
+            affinity => (ctx, affinity),
+        }
     }) else {
         return;
+    };
+    let seat = Seat {
+        env: env.clone(),
+        origin: incoming.origin.clone(),
     };
     let object = match affinity {
         Affinity::Anywhere => None,
@@ -68,18 +86,22 @@ pub(crate) async fn serve(mut request: Request, env: Env, reply: Sender) {
     }
     // What was asked is not needed while it is answered.
     let waits = Client::new(reply, incoming, departure).take(served, &out);
-    Driver::new(host, ctx, waits).run().await;
+    Driver::new(host, ctx, waits).with_seat(seat).run().await;
 }
 
 /// Answers every request alike.
 pub(crate) fn refuse(reply: &Sender, error: &Error) {
+    let no_store = vec![("cache-control", "no-store".into())];
+    reply.respond(reply::whole(refusal(error, no_store)));
+}
+
+/// The answer to a request without a message that can be answered.
+pub(crate) fn refusal(error: &Error, headers: Headers) -> Answer {
     let mut id = [0; 8];
     id.iter_mut()
         .zip(runtime::random(8))
         .for_each(|(to, byte)| *to = byte);
-    let no_store = vec![("cache-control", "no-store".into())];
-    let refusal = Answer::refusal(error.code.http(), error, u64::from_be_bytes(id), no_store);
-    reply.respond(reply::whole(refusal));
+    Answer::refusal(error.code.http(), error, u64::from_be_bytes(id), headers)
 }
 
 /// Has the gate look at a request, and reads its message. `None` if the host is gone.
@@ -91,14 +113,15 @@ pub(crate) async fn read(
     let headers: Vec<(String, String)> = request.headers().entries().collect();
     // `Request::method` takes what it does not know for GET.
     let (method, path) = (request.inner().method(), request.path());
-    let admitted = host.with(|host| {
+    let (admitted, has_grants) = host.with(|host| {
         let head = Head {
             method: &method,
             path: &path,
             headers: &headers,
         };
         let id = host.replica.draw_id();
-        host.gate.admit(host.replica.config(), &head, identity, id)
+        let admitted = host.gate.admit(host.replica.config(), &head, identity, id);
+        (admitted, host.has_grants)
     })?;
     Some(match admitted {
         Ok(Admitted {
@@ -113,6 +136,9 @@ pub(crate) async fn read(
             common,
             headers: message_headers(headers),
             message: body(host, request).await,
+            origin: has_grants
+                .then(|| own_origin(&request.inner().url()).map(str::to_owned))
+                .flatten(),
         }),
         Err(answer) => Err(answer),
     })
@@ -120,7 +146,7 @@ pub(crate) async fn read(
 
 impl Incoming {
     /// As the replica takes it.
-    fn request(&self, ctx: Ctx) -> Message<'_> {
+    pub(crate) fn request(&self, ctx: Ctx) -> Message<'_> {
         Message {
             caller: &self.caller,
             ctx,

@@ -8,20 +8,30 @@ use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
+use futures::FutureExt as _;
+use futures::channel::oneshot;
+use futures::future::LocalBoxFuture;
+use leeward::border::{Credential, Errand, ErrandId};
 use leeward::http::Gate;
 use leeward::limits::MAX_CONTEXTS;
-use leeward::{Ctx, Error, Failure, Input, Millis, Now, Output, Served};
+use leeward::{Code, Ctx, Error, Failure, Input, Millis, Now, Output, Served};
 use leeward_sync::{Host as Abilities, Replica};
 use worker::Env;
 use worker::js_sys::Function;
 use worker::wasm_bindgen::JsValue;
 
 use crate::client::Client;
+use crate::grants::Held;
+use crate::sign::Keys;
+use crate::start::Opened;
 use crate::store::Store;
 use crate::{log, runtime, start};
 
 /// How long a request of the isolate's may be silent before its reads are handed to others.
 const LEASE: Millis = Millis::from_secs(5);
+
+/// What comes of an errand.
+pub(crate) type Granted = Result<Option<Credential>, Error>;
 
 thread_local! {
     static ISOLATE: RefCell<Option<Result<Owner, Error>>> = const { RefCell::new(None) };
@@ -44,8 +54,20 @@ pub(crate) struct Host {
     bells: BTreeMap<Ctx, Function>,
     /// Answered requests, for the loop that serves all clients.
     arrived: Vec<Arrival>,
-    /// Of an object.
-    pub(crate) store: Option<Store>,
+    /// Of an object: its storage and its id.
+    pub(crate) object: Option<(Store, String)>,
+    /// Of an object: where its principal's requests last arrived.
+    pub(crate) origin: Option<String>,
+    /// The errands of an object's replica that somebody waits for.
+    errands: Vec<(ErrandId, oneshot::Sender<Granted>)>,
+    /// Whether the authority wants grants: see [`crate::grants`].
+    pub(crate) has_grants: bool,
+    /// Whether tokens are of no use to isolates, for they are bound to a key that signs each request of the object's.
+    pub(crate) binds_tokens: bool,
+    /// Of an isolate.
+    pub(crate) held: Held,
+    /// The private keys that the worker was deployed with.
+    pub(crate) keys: Keys,
     /// The last context given out.
     last: Ctx,
 }
@@ -59,18 +81,30 @@ pub(crate) struct Arrival {
 }
 
 impl Owner {
-    fn open(env: &Env, abilities: Abilities, store: Option<Store>) -> Result<Self, Error> {
+    fn open(env: &Env, abilities: Abilities, object: Option<(Store, String)>) -> Result<Self, Error> {
         let opened = start::open(env, abilities);
         if let Err(error) = &opened {
             log::start_failed(error);
         }
-        let (replica, gate) = opened?;
+        let Opened {
+            replica,
+            gate,
+            has_grants,
+            binds_tokens,
+            keys,
+        } = opened?;
         let mut host = Host {
             replica,
             gate,
             bells: BTreeMap::new(),
             arrived: Vec::new(),
-            store,
+            object,
+            origin: None,
+            errands: Vec::new(),
+            has_grants,
+            binds_tokens,
+            held: Held::default(),
+            keys,
             last: Ctx::SHARED,
         };
         host.settle_shared(runtime::now());
@@ -81,13 +115,16 @@ impl Owner {
     ///
     /// # Errors
     /// As [`isolate`].
-    pub(crate) fn object(env: &Env, store: Store) -> Result<Self, Error> {
+    pub(crate) fn object(env: &Env, store: Store, id: String) -> Result<Self, Error> {
         let abilities = Abilities {
             sessions: true,
             store: true,
+            vault: true,
+            authorizes: true,
+            signs: true,
             ..Abilities::default()
         };
-        Self::open(env, abilities, Some(store))
+        Self::open(env, abilities, Some((store, id)))
     }
 
     pub(crate) fn handle(&self) -> Handle {
@@ -126,9 +163,38 @@ impl Handle {
         bells.iter().for_each(runtime::ring);
         Some(result)
     }
+
+    /// Has an object's replica do an errand.
+    ///
+    /// # Errors
+    /// As the replica says; `closed` if it is gone.
+    pub(crate) fn errand(&self, errand: Errand) -> LocalBoxFuture<'static, Granted> {
+        let (sender, receiver) = oneshot::channel();
+        self.with(|host| {
+            let id = host.replica.errand(runtime::now(), Ctx::SHARED, errand);
+            host.errands.push((id, sender));
+            host.wake();
+        });
+        let gone = |_| Err(Error::new(Code::Closed, "the object ended"));
+        Box::pin(receiver.map(move |told| told.unwrap_or_else(gone)))
+    }
 }
 
 impl Host {
+    /// Tells who waits for an errand what came of it.
+    pub(crate) fn run_errand(&mut self, id: ErrandId, result: Granted) {
+        if let Some(at) = self.errands.iter().position(|(known, _)| *known == id) {
+            // Whoever asked may have left.
+            let _ = self.errands.swap_remove(at).1.send(result);
+        }
+    }
+
+    /// The authority's URL.
+    pub(crate) fn authority(&self) -> &str {
+        let authority = self.replica.config().authority.as_ref();
+        authority.map_or("", |authority| &authority.url)
+    }
+
     /// A context for a new request.
     pub(crate) fn next_context(&mut self) -> Ctx {
         self.last = Ctx(self.last.0.saturating_add(1));
@@ -211,12 +277,15 @@ pub(crate) fn at_once(output: Output) -> Option<Input> {
             op,
             bytes: runtime::random(bytes),
         }),
-        // This host registers no tools and has no hook for credentials; the replica does not ask.
+        // This host registers no tools; the replica does not ask.
         Output::CallLocal { op, .. } => Some(Input::Local {
             op,
             result: Err("this host has no local tools".into()),
         }),
-        Output::Credential { op, .. } => Some(Input::Credential { op, result: Ok(None) }),
+        Output::Credential { op, .. } => Some(Input::Credential {
+            op,
+            result: Err("no request to ask in".into()),
+        }),
         Output::Event(event) => {
             log::event(&event);
             None

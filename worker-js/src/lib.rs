@@ -5,15 +5,19 @@
 //! it remembers ([`host`]) belong to the isolate. What lasts longer lives in Durable Objects ([`sessions`]). One request wakes another only by settling a promise which
 //! that one made ([`runtime::bell`]): a Rust waker would go on with its code inside the wrong request.
 
+mod authorize;
 mod client;
 mod driver;
 mod endpoint;
+mod grants;
 mod host;
 mod log;
+mod login;
 mod object;
 mod reply;
 mod runtime;
 mod sessions;
+mod sign;
 mod start;
 mod store;
 mod upstream;

@@ -56,6 +56,11 @@ pub(crate) fn store_failed(error: &JsValue) {
     console_error!("{}", line("store_failed", &[("detail", &words)]));
 }
 
+/// Logs what the replica asked of this host in vain, which agents are not told.
+pub(crate) fn unable(detail: &str) {
+    console_log!("{}", line("unable", &[("detail", detail)]));
+}
+
 fn line(event: &str, members: &[(&str, &str)]) -> String {
     let mut out = String::from(r#"{"leeward":"#);
     push_string(&mut out, event);

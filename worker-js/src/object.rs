@@ -5,28 +5,35 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use futures::Stream;
-use futures::future::{Either, select};
+use futures::future::{Either, LocalBoxFuture, select};
 use leeward::dispatch::Passed;
 use leeward::http::Accept;
-use leeward::mcp::headers::encode;
+use leeward::mcp::headers::{decode, encode};
 use leeward::mcp::message::Message;
 use leeward::mcp::names::HEADER_SESSION;
 use leeward::{Caller, Verb};
 use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsValue;
 use worker::{
     AbortController, ByteStream, Env, Headers, ObjectNamespace, Request, Response, ResponseBody,
-    ResponseBuilder, Result, web_sys,
+    ResponseBuilder, Result, Stub, web_sys,
 };
 
 use crate::client::Departure;
 use crate::endpoint::Incoming;
 use crate::host::Handle;
+use crate::login::hex;
 use crate::runtime;
+use crate::start::PATH;
 
 /// The binding of the objects. Without it everything is served where it arrives.
 const BINDING: &str = "LEEWARD_SESSIONS";
 /// Says to an object who calls, encoded as MCP's own headers; nobody in particular without it.
-pub(crate) const CALLER: &str = "leeward-caller";
+const CALLER: &str = "leeward-caller";
+/// Says to an object where the request arrived, if a browser may be sent there.
+pub(crate) const ORIGIN: &str = "leeward-origin";
+/// Means nothing: a stub leads to its object alone.
+const HOST: &str = "https://object";
 /// Objects over which callers are spread who are nobody in particular.
 const SHARDS: u8 = 64;
 /// What tells one of them, in hexadecimal.
@@ -51,29 +58,44 @@ pub(crate) struct Object {
 impl Object {
     /// `None` where no objects are bound.
     pub(crate) async fn of(env: &Env, incoming: &Incoming) -> Option<Self> {
-        let namespace = env.durable_object(BINDING).ok()?;
-        let mut shard = String::new();
-        let whose = match &incoming.caller {
-            Caller::Principal(id) => format!("principal {id}"),
-            Caller::Anonymous => {
-                let session = incoming.headers.iter().find(|(name, _)| name == HEADER_SESSION);
-                let known = session.and_then(|(_, id)| u8::from_str_radix(id.get(..SHARD_DIGITS)?, 16).ok());
-                let drawn = match (known, asked_for(&incoming.message)) {
-                    (Some(known), _) => Some(known),
-                    (None, Some(asked)) => runtime::sha256(&asked).await?.first().copied(),
-                    (None, None) => runtime::random(1).first().copied(),
-                };
-                shard = format!("{:02x}", drawn.unwrap_or_default() % SHARDS);
-                format!("anonymous {shard}")
-            }
+        if incoming.caller != Caller::Anonymous {
+            return Self::of_caller(env, &incoming.caller).await;
+        }
+        let session = incoming.headers.iter().find(|(name, _)| name == HEADER_SESSION);
+        let known = session.and_then(|(_, id)| u8::from_str_radix(id.get(..SHARD_DIGITS)?, 16).ok());
+        let drawn = match (known, asked_for(&incoming.message)) {
+            (Some(known), _) => Some(known),
+            (None, Some(asked)) => runtime::sha256(&asked).await?.first().copied(),
+            (None, None) => runtime::random(1).first().copied(),
         };
-        // Names show where objects are listed; identities should not.
-        let hash = runtime::sha256(&whose).await?;
+        let shard = format!("{:02x}", drawn.unwrap_or_default() % SHARDS);
+        Self::named(env, &format!("anonymous {shard}"), shard).await
+    }
+
+    /// The one that has a caller's grant; all who are nobody in particular have one together.
+    pub(crate) async fn of_caller(env: &Env, caller: &Caller) -> Option<Self> {
+        let whose = match caller {
+            Caller::Principal(id) => &format!("principal {id}"),
+            Caller::Anonymous => "anonymous",
+        };
+        Self::named(env, whose, String::new()).await
+    }
+
+    async fn named(env: &Env, whose: &str, shard: String) -> Option<Self> {
         Some(Self {
-            namespace,
-            name: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            namespace: env.durable_object(BINDING).ok()?,
+            // Names show where objects are listed; identities should not.
+            name: hex(&runtime::sha256(whose).await?),
             shard,
         })
+    }
+
+    /// Asks it what is not a message of MCP ([`internal`]).
+    ///
+    /// # Errors
+    /// If the object is gone, or was before it answered.
+    pub(crate) fn ask(&self, request: Request) -> LocalBoxFuture<'static, Result<Response>> {
+        send(self.namespace.get_by_name(&self.name), request)
     }
 
     /// Passes a request on. `None` if the client left before there was an answer.
@@ -92,11 +114,7 @@ impl Object {
             Ok(request) => request,
             Err(error) => return Some(Err(error)),
         };
-        let sent = async {
-            let stub = self.namespace.get_by_name(&self.name)?;
-            stub.fetch_with_request(request).await
-        };
-        match select(Box::pin(sent), departure.gone()).await {
+        match select(self.ask(request), departure.gone()).await {
             Either::Left((answer, _)) => {
                 Some(answer.and_then(|answer| relay(host, incoming, &self.shard, passed, answer)))
             }
@@ -105,6 +123,74 @@ impl Object {
                 None
             }
         }
+    }
+}
+
+/// As [`Object::ask`] for the object of this id, which is none that outsiders can make up: the runtime knows its own.
+pub(crate) fn ask_by_id(
+    env: &Env,
+    id: &str,
+    request: Request,
+) -> Option<LocalBoxFuture<'static, Result<Response>>> {
+    let namespace = env.durable_object(BINDING).ok()?;
+    let id = namespace.id_from_string(id).ok()?;
+    Some(send(id.get_stub(), request))
+}
+
+/// Boxed, here as elsewhere: what is awaited in many places would be compiled into each.
+fn send(stub: Result<Stub>, request: Request) -> LocalBoxFuture<'static, Result<Response>> {
+    Box::pin(async { stub?.fetch_with_request(request).await })
+}
+
+/// A request to an object that is not a message of MCP.
+///
+/// # Errors
+/// If the runtime takes no such request.
+pub(crate) fn internal(
+    method: &str,
+    path: &str,
+    caller: &Caller,
+    more: &[(&str, &str)],
+    body: Option<&str>,
+) -> Result<Request> {
+    let headers = Headers::new();
+    name_caller(&headers, caller)?;
+    for (name, value) in more {
+        headers.set(name, value)?;
+    }
+    let init = web_sys::RequestInit::new();
+    init.set_method(method);
+    init.set_headers(&headers.0);
+    // What leads elsewhere is for the browser to follow.
+    init.set_redirect(web_sys::RequestRedirect::Manual);
+    if let Some(body) = body {
+        init.set_body(&JsValue::from_str(body));
+    }
+    Ok(web_sys::Request::new_with_str_and_init(&format!("{HOST}{path}"), &init)?.into())
+}
+
+/// Tells an object who calls.
+fn name_caller(headers: &Headers, caller: &Caller) -> Result<()> {
+    match caller {
+        Caller::Principal(id) => headers.set(CALLER, &encode(id)),
+        Caller::Anonymous => Ok(()),
+    }
+}
+
+/// Who calls, as the isolate said; `None` if it cannot be read.
+pub(crate) fn caller(request: &Request) -> Option<Caller> {
+    match request.headers().get(CALLER) {
+        Ok(Some(value)) => decode(&value).map(|id| Caller::Principal(id.into_owned())),
+        _ => Some(Caller::Anonymous),
+    }
+}
+
+/// Remembers, in an object, where its principal's requests arrive.
+pub(crate) fn note_origin(host: &Handle, request: &Request) {
+    if let Ok(Some(origin)) = request.headers().get(ORIGIN)
+        && !origin.is_empty()
+    {
+        host.with(|host| host.origin = Some(origin));
     }
 }
 
@@ -137,8 +223,9 @@ fn build(incoming: &Incoming, shard: &str, abort: &AbortController) -> Result<Re
             Accept::Both => "application/json, text/event-stream",
         },
     )?;
-    if let Caller::Principal(id) = &incoming.caller {
-        headers.set(CALLER, &encode(id))?;
+    name_caller(&headers, &incoming.caller)?;
+    if let Some(origin) = &incoming.origin {
+        headers.set(ORIGIN, origin)?;
     }
     let init = web_sys::RequestInit::new();
     init.set_method(match incoming.verb {
@@ -152,8 +239,7 @@ fn build(incoming: &Incoming, shard: &str, abort: &AbortController) -> Result<Re
     }
     init.set_headers(&headers.0);
     init.set_signal(Some(&abort.signal()));
-    // The path is the gate's; the host's name means nothing.
-    let request = web_sys::Request::new_with_str_and_init("https://object/mcp", &init)?;
+    let request = web_sys::Request::new_with_str_and_init(&format!("{HOST}{PATH}"), &init)?;
     Ok(request.into())
 }
 

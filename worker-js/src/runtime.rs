@@ -1,5 +1,6 @@
 //! What the JavaScript runtime gives: clocks, randomness, promises.
 
+use futures::future::LocalBoxFuture;
 use leeward::{Millis, Now};
 use worker::js_sys::{Date, Function, Promise, Uint8Array};
 use worker::wasm_bindgen::{self, JsCast as _, JsValue, prelude::wasm_bindgen};
@@ -40,10 +41,12 @@ pub(crate) fn random(bytes: usize) -> Vec<u8> {
 }
 
 /// The SHA-256 digest of a text.
-pub(crate) async fn sha256(text: &str) -> Option<Vec<u8>> {
-    let bytes = Uint8Array::from(text.as_bytes());
-    let hash = JsFuture::from(digest("SHA-256", &bytes).ok()?).await.ok()?;
-    Some(Uint8Array::new(&hash).to_vec())
+pub(crate) fn sha256(text: &str) -> LocalBoxFuture<'static, Option<Vec<u8>>> {
+    let digested = digest("SHA-256", &Uint8Array::from(text.as_bytes()));
+    Box::pin(async {
+        let hash = JsFuture::from(digested.ok()?).await.ok()?;
+        Some(Uint8Array::new(&hash).to_vec())
+    })
 }
 
 /// A promise of the present request, and the function that settles it. Any request may call that: what waits for

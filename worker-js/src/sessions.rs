@@ -11,8 +11,7 @@ use core::future::ready;
 use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, Shared};
 use leeward::http::Identity;
-use leeward::mcp::headers::decode;
-use leeward::{Caller, Ctx, Error};
+use leeward::{Ctx, Error};
 use worker::wasm_bindgen::{self, prelude::wasm_bindgen};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
@@ -20,10 +19,12 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 use crate::client::{Client, Departure};
 use crate::driver::Driver;
 use crate::endpoint;
+use crate::grants;
 use crate::host::{Arrival, Handle, Owner};
-use crate::object::CALLER;
+use crate::object;
 use crate::reply::{self, Sender};
 use crate::runtime;
+use crate::start::PATH;
 use crate::store::Store;
 
 /// What one principal's requests share.
@@ -42,13 +43,14 @@ impl fmt::Debug for LeewardSessions {
 
 impl DurableObject for LeewardSessions {
     fn new(state: State, env: Env) -> Self {
-        let host = Owner::object(&env, Store::of(&state));
+        let store = Store::of(&state);
+        let host = Owner::object(&env, store.clone(), state.id().to_string());
         let restored = match &host {
             Ok(owner) => {
                 spawn_local(Driver::new(owner.handle(), Ctx::SHARED, None).run());
                 // No request comes in before it is over; but one may have come in already, where the object is made
                 // again for it.
-                let restored = state.block_concurrency_while(restore(owner.handle(), Store::of(&state)));
+                let restored = state.block_concurrency_while(restore(owner.handle(), store));
                 restored.map(drop).boxed_local()
             }
             Err(_) => ready(()).boxed_local(),
@@ -63,7 +65,8 @@ impl DurableObject for LeewardSessions {
         self.restored.clone().await;
         let (sender, receiver) = reply::channel();
         match &self.host {
-            Ok(owner) => spawn_local(serve(owner.handle(), request, sender)),
+            Ok(owner) if request.path() == PATH => spawn_local(serve(owner.handle(), request, sender)),
+            Ok(owner) => spawn_local(grants::serve(owner.handle(), request, sender)),
             Err(error) => endpoint::refuse(&sender, error),
         }
         receiver.response().await
@@ -84,13 +87,8 @@ async fn restore(host: Handle, store: Store) -> Result<()> {
 /// Serves a request that an isolate passed on.
 async fn serve(host: Handle, mut request: Request, reply: Sender) {
     let departure = Departure::of(&request);
-    let caller = match request.headers().get(CALLER) {
-        Ok(Some(value)) => match decode(&value) {
-            Some(id) => Identity::Told(Caller::Principal(id.into_owned())),
-            None => Identity::Unknown,
-        },
-        _ => Identity::Told(Caller::Anonymous),
-    };
+    let caller = object::caller(&request).map_or(Identity::Unknown, Identity::Told);
+    object::note_origin(&host, &request);
     let incoming = match endpoint::read(&host, &mut request, caller).await {
         Some(Ok(incoming)) => incoming,
         Some(Err(answer)) => return reply.respond(reply::whole(answer)),

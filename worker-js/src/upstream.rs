@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
 use leeward::border::HttpRequest;
 use leeward::limits::MAX_HEADERS;
-use leeward::{Failure, OpId};
+use leeward::{Failure, Input, OpId};
 use worker::js_sys::Uint8Array;
 use worker::{AbortController, ByteStream, Headers, Method, Request, RequestInit, RequestRedirect};
 
@@ -15,8 +15,10 @@ pub(crate) struct Fetch {
     body: Option<ByteStream>,
 }
 
-/// What a fetch or read came to.
+/// What a fetch or read came to, or anything else that was waited for.
 pub(crate) enum Done {
+    /// As the replica takes it.
+    Answer(Option<Input>),
     /// The head of a response.
     Head { op: OpId, result: Result<Head, Failure> },
     /// A chunk with the rest of the body, or its end.

@@ -14,13 +14,15 @@ const VERSION = "2026-07-28";
  *
  * @param {object} [options]
  * @param {boolean} [options.legacy] speak 2025-11-25 with a session, and nothing newer.
+ * @param {Function} [options.guard] sees every request first, and is true of one that it has answered.
  */
-export async function startAuthority({ legacy = false } = {}) {
+export async function startAuthority({ legacy = false, guard = () => false } = {}) {
   const calls = [];
   const scripts = new Map();
   const arrivals = [];
 
   const server = createServer(async (request, response) => {
+    if (guard(request, response)) return;
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     if (request.method !== "POST") return response.writeHead(request.method === "DELETE" ? 200 : 405).end();

@@ -13,7 +13,7 @@ const build = process.env.LEEWARD_WORKER_BUILD
 /**
  * Starts one worker per member of `deployments`, a table of name -> bindings. A binding is text; an object becomes JSON
  * text, and `{ json: value }` a binding that is a value itself. With `sessions` it has objects to keep them in, which are
- * made by their first request if that is "late".
+ * made by their first request if that is "late", and are those of the worker that `objectsOf` names.
  *
  * They listen on sockets of their own: the simulator's front would hide how a client's connection ends.
  */
@@ -45,19 +45,22 @@ export async function startWorkers(deployments) {
         env: bindingsOf(name, bindings),
       },
       dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
-    })), abort],
+    })), abort, front(Object.keys(deployments))],
   });
   await runtime.ready;
-  const workers = {};
-  for (const name of Object.keys(deployments)) {
+  const listening = async (name) => {
     const { hostname, port } = await runtime.unsafeGetDirectURL(name);
-    workers[name] = { hostname, port: Number(port) };
-  }
+    return { hostname, port: Number(port) };
+  };
+  const workers = {};
+  for (const name of Object.keys(deployments)) workers[name] = await listening(name);
   return {
     ...workers,
     logs,
     /** The names of a worker's objects. */
     objects: (name) => runtime.listDurableObjectIds("LeewardSessions", name),
+    /** Where requests arrive that came over https, to the URL in their header `front-url`, at the worker `front-worker`. */
+    front: await listening("front"),
     /** Ends every object at once, as the runtime may at any time: with its memory, without what it stored. */
     async abortObjects() {
       const { origin } = await runtime.unsafeGetDirectURL("abort");
@@ -108,10 +111,37 @@ const abort = {
   dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
 };
 
+/** Before the workers, as whoever ends TLS is. */
+const front = (names) => ({
+  config: {
+    name: "front",
+    compatibilityDate: "2026-11-01",
+    manifest: {
+      mainModule: "front.mjs",
+      modulesRoot: "/",
+      modules: {
+        "front.mjs": {
+          type: "esm",
+          contents: `export default {
+              fetch(request, env) {
+                const { method, body } = request;
+                const headers = new Headers(request.headers);
+                const [worker, url] = ["front-worker", "front-url"].map((name) => headers.get(name));
+                return env[worker].fetch(url, { method, headers, body, redirect: "manual" });
+              },
+            };`,
+        },
+      },
+    },
+    env: Object.fromEntries(names.map((worker) => [worker, { type: "worker", worker }])),
+  },
+  dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+});
+
 /** As wrangler.toml has it. */
 const OBJECT = { type: "durable-object", storage: "sqlite" };
 
-function bindingsOf(worker, { sessions = false, ...bindings }) {
+function bindingsOf(name, { sessions = false, objectsOf: worker = name, ...bindings }) {
   const binding = (value) => {
     if (typeof value === "string") return { type: "text", value };
     return "json" in value ? { type: "json", value: value.json } : { type: "text", value: JSON.stringify(value) };
