@@ -5,6 +5,7 @@
 //
 // The last line says how it went; `client.mjs` reads it, since some scenarios let a client fail in any way it likes.
 
+import assert from "node:assert/strict";
 import { Client as ClientV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
@@ -20,19 +21,28 @@ const {
   MCP_CONFORMANCE_CONTEXT: context = "{}",
 } = process.env;
 const play = PLAYS[scenario];
-const replica = await Replica.open({
-  ...(await play.options?.(JSON.parse(context), url)),
-  authority: url,
-});
+const { oauth, ...hooks } = (await play.options?.(JSON.parse(context), url)) ?? {};
+const replica = await Replica.open({ ...hooks, authority: { url, ...(oauth && { oauth }) } });
 const client = makeClient(play);
 const call = (name, args) => client.callTool({ name, arguments: args });
 try {
-  await client.connect(replica.transport());
-  await play.ask({ client, call, context: JSON.parse(context) });
+  // Who asks the replica itself needs no client, whose connecting would ask too.
+  if (play.refused === undefined) await client.connect(replica.transport());
+  const asked = play.ask({ client, call, replica, context: JSON.parse(context) });
+  await (play.refused === undefined ? asked : refusal(asked, play.refused));
   await client.close();
   console.log("played");
 } finally {
   await replica.close();
+}
+
+/** Waits for the refusal that is due. */
+async function refusal(asked, reason) {
+  const refused = await asked.then(
+    () => assert.fail("it was not refused"),
+    (error) => error,
+  );
+  assert.deepEqual([refused.code, refused.data?.reason], ["authority_auth_required", reason], refused.message);
 }
 
 /** The client that speaks the revision of this run, and no other. */

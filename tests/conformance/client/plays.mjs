@@ -1,4 +1,17 @@
-// What a scenario of the suite wants of a client: capabilities, answers, and what is asked in which order.
+// What a scenario of the suite wants of a client: capabilities, answers, what is asked in which order, and why the
+// replica has to refuse.
+
+import { bound, byItself, inItsOwnName, registered } from "./authorization.mjs";
+
+/** Those of `auth/` in which a client that does everything right gets its tool called. */
+const AUTHORIZED = [
+  ...["metadata-default", "metadata-var1", "metadata-var2", "metadata-var3", "basic-cimd"],
+  ...["2025-03-26-oauth-metadata-backcompat", "2025-03-26-oauth-endpoint-fallback"],
+  ...["scope-from-www-authenticate", "scope-from-scopes-supported", "scope-omitted-when-undefined", "scope-step-up"],
+  ...["token-endpoint-auth-basic", "token-endpoint-auth-post", "token-endpoint-auth-none"],
+  ...["offline-access-scope", "offline-access-not-supported", "authorization-server-migration"],
+  ...["iss-supported", "iss-not-advertised"],
+];
 
 const first = async ({ client, call }) => {
   const [tool] = (await client.listTools()).tools;
@@ -6,8 +19,29 @@ const first = async ({ client, call }) => {
 };
 const list = ({ client }) => client.listTools();
 
+const listAndCall = async ({ client, call }) => {
+  await client.listTools();
+  await call("test-tool", {});
+};
+/** The replica itself is asked where it has to refuse: a client tells less of why. */
+const refuses = (reason) => ({ ...authorized(byItself), refused: reason, ask: ({ replica }) => replica.listTools() });
+const authorized = (options, ask = listAndCall) => ({ options, ask });
+
 /** The plays by scenario. */
 export const PLAYS = {
+  ...Object.fromEntries(AUTHORIZED.map((name) => [`auth/${name}`, authorized(byItself)])),
+  "auth/pre-registration": authorized(registered),
+  "auth/client-credentials-basic": authorized(inItsOwnName, list),
+  "auth/client-credentials-jwt": authorized(inItsOwnName, list),
+  "auth/dpop": authorized(bound),
+  "auth/dpop-nonce": authorized(bound),
+  "auth/resource-mismatch": refuses("resource_mismatch"),
+  "auth/scope-retry-limit": refuses("insufficient_scope"),
+  "auth/iss-supported-missing": refuses("issuer_mismatch"),
+  "auth/iss-wrong-issuer": refuses("issuer_mismatch"),
+  "auth/iss-unexpected": refuses("issuer_mismatch"),
+  "auth/iss-normalized": refuses("issuer_mismatch"),
+  "auth/metadata-issuer-mismatch": refuses("issuer_mismatch"),
   initialize: { ask: list },
   tools_call: { ask: first },
   "json-schema-ref-no-deref": { ask: list },
