@@ -339,6 +339,8 @@ impl Seat {
         }
         let why = match refused {
             Some((_, refused)) => Why::Refused(refused.clone()),
+            // Also while a user is asked: the authority may want nothing for this request.
+            None if held.is_none() && self.looked => return Verdict::Give(None),
             None => Why::First,
         };
         if self.flow.is_some() {
@@ -353,7 +355,6 @@ impl Seat {
                 let message = "the authority keeps asking for more scopes than the grant has";
                 Verdict::Fail(Trouble::authorization("insufficient_scope", message))
             }
-            Why::First if held.is_none() && self.looked => Verdict::Give(None),
             _ => Verdict::Wait(why),
         }
     }

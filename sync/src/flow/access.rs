@@ -247,14 +247,15 @@ async fn renew(io: &mut Io, refused: Refused) -> Result<(), Trouble> {
     io.fail(Key::Era, None).await;
     let status = refused.status;
     let asked = ask(io, &upstream, principal, Some((number, refused))).await;
+    let Some(access) = &mut io.access else {
+        return Err(Trouble::internal("a flow without credentials"));
+    };
+    access.renewing = false;
     let credential = asked.map_err(Trouble::into_refusal)?;
     if credential.token.is_none() || credential.token == before {
         return Err(Trouble::status(status, None, false));
     }
-    if let Some(access) = &mut io.access {
-        access.credential = credential;
-        access.renewing = false;
-    }
+    access.credential = credential;
     Ok(())
 }
 

@@ -259,6 +259,36 @@ fn a_refused_write_has_a_known_outcome_while_the_next_token_is_waited_for() {
 }
 
 #[test]
+fn a_refused_write_given_up_before_the_next_token_came_is_not_sent() {
+    let agreed = Agreed::default();
+    let mut world = world(CLIENT, ABLE, &agreed);
+    world.ask(1, "book_a");
+    agreed.revoke();
+    agreed.mood().store(1, Ordering::Relaxed);
+    let ticket = world.wait(0, &call(2, "book_b"));
+    world.pump();
+    world.handle(0, Input::Cancel { ticket });
+    agreed.mood().store(0, Ordering::Relaxed);
+    let form = world.host.seen.iter().rfind(|seen| seen.method == "form");
+    let say = agreed.issue(form.unwrap());
+    let input = world.host.answer_late(|_| say);
+    world.handle(0, input);
+    world.run();
+    let tokens = ["Bearer MARKER-token-1", "Bearer MARKER-token-1"];
+    assert_eq!(world.tokens(), tokens, "the second was refused");
+}
+
+#[test]
+fn users_who_take_their_time_are_no_outage_of_the_authority() {
+    let mut world = world(USER, ABLE, &Agreed::default());
+    for id in 0..8 {
+        world.ask(id, "book_a");
+        world.run_until(world.now + Millis(61_000));
+    }
+    assert_eq!(world.codes(), ["authority_auth_required"; 8].map(String::from));
+}
+
+#[test]
 fn a_second_refusal_is_final() {
     let agreed = Agreed::default();
     let refuses = agreed.clone();
@@ -322,8 +352,9 @@ fn who_began_may_leave_and_the_rest_is_served() {
     world.pump();
     assert_eq!(world.forms(), 1);
     agreed.mood().store(0, Ordering::Relaxed);
-    let number = agreed.clone();
-    let input = world.host.answer_late(move |seen| number.issue(seen));
+    let seen = world.host.seen.iter().find(|seen| seen.method == "form");
+    let say = agreed.issue(seen.unwrap());
+    let input = world.host.answer_late(|_| say);
     world.handle(0, input);
     world.pump();
     assert_eq!((world.forms(), world.codes()), (1, Vec::from(["ok".into()])));
@@ -427,6 +458,7 @@ fn a_user_who_takes_time_keeps_nobody_else_from_finding_out() {
     first.ask(1, "get_a");
     let mut second = world(USER, ABLE, &agreed);
     second.cabinet.vault = first.cabinet.vault;
+    second.cabinet.vault.retain(|key, _| !key.starts_with("era:"));
     second.ask(1, "get_a");
     assert_eq!(second.cabinet.shown.len(), 1, "ann is at the page");
     second.caller = "ben";
@@ -616,6 +648,19 @@ fn who_signs_out_is_served_nothing_of_before() {
 }
 
 #[test]
+fn who_signs_out_at_an_authorization_page_leaves_it() {
+    let mut world = world(USER, ABLE, &Agreed::default());
+    world.ask(1, "book_a");
+    assert_eq!(world.cabinet.shown.len(), 1);
+    world.errand(Errand::SignOut {
+        principal: Some("ann".into()),
+    });
+    assert!(world.cabinet.shown.is_empty(), "it is closed");
+    assert_eq!(world.results()[0]["error"]["data"]["reason"], "signed_out");
+    assert!(world.replica.jobs.is_empty());
+}
+
+#[test]
 fn a_proof_goes_with_every_request_and_a_stale_one_is_made_anew_once() {
     let dpop = format!(r#"{CLIENT},"dpop":{{"key":"k","algorithm":"ES256","jwk":{{"kty":"EC"}}}}"#);
     let agreed = Agreed::default();
@@ -718,6 +763,34 @@ fn a_waiter_takes_over_when_the_context_that_obtains_is_gone() {
     world.pump();
     world.run_until(world.now + Millis(1));
     assert_eq!((world.forms(), world.codes()), (2, Vec::from(["ok".into()])));
+}
+
+#[test]
+fn nothing_is_obtained_for_contexts_that_are_gone() {
+    let agreed = Agreed::default();
+    agreed.mood().store(1, Ordering::Relaxed);
+    let host = Host {
+        lease: Some(LEASE),
+        ..ABLE
+    };
+    let mut world = world(CLIENT, host, &agreed);
+    for ctx in [1, 2] {
+        let (principal, status) = (Some("ann".into()), 401);
+        let refused = Some(Refused {
+            token: None,
+            status,
+            challenge: None,
+        });
+        let errand = Errand::Credential { principal, refused };
+        world.replica.errand(world.clock(), Ctx(ctx), errand);
+        world.called(Ctx(ctx));
+        world.pump();
+    }
+    world.handle(2, Input::Gone);
+    world.handle(1, Input::Gone);
+    world.pump();
+    assert_eq!(world.forms(), 1);
+    assert!(world.replica.jobs.is_empty());
 }
 
 /// Whatever happens, secrets go where they belong and nowhere else.
