@@ -53,6 +53,8 @@ impl Tokens {
             life: members
                 .raw("expires_in")
                 .and_then(|raw| unsigned(raw).or_else(|| string(raw)?.parse().ok()))
+                // One that is over before it begins says nothing: the authority does.
+                .filter(|life| *life > 0)
                 .map(|life| life.min(MAX_TOKEN_LIFE)),
             refresh: token("refresh_token")?.filter(|token| !token.0.is_empty()),
             scopes: scopes
@@ -266,10 +268,10 @@ mod tests {
     }
 
     #[test]
-    fn a_life_that_cannot_be_read_says_nothing_and_a_huge_one_is_cut() {
+    fn a_life_that_cannot_be_read_or_is_none_says_nothing_and_a_huge_one_is_cut() {
         for (life, read) in [
             (json!("3600"), Some(3600)),
-            (json!(0), Some(0)),
+            (json!(0), None),
             (json!(u64::MAX), Some(MAX_TOKEN_LIFE)),
             (json!(-1), None),
             (json!(1e300), None),

@@ -143,6 +143,11 @@ pub(super) async fn tokens(
             return Ok(Ok(tokens));
         }
         let refusal = Refusal::read(answer.status, &answer.text);
+        // RFC 6749, section 5.2. Who answers otherwise, such as a captive portal, says nothing about the grant.
+        if !matches!(answer.status, 400 | 401) && refusal.error.is_empty() {
+            let message = "what answers for the authority's authorization server is not one";
+            return Err(Trouble::authorization("token_invalid", message).with_detail(&refusal.detail));
+        }
         // RFC 9449, section 8; once, so that a server which always asks is not answered for ever.
         let wanted = nonce_of(&answer.headers);
         if refusal.error != "use_dpop_nonce" || nonce.is_some() || wanted.is_none() {

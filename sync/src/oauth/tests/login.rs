@@ -190,7 +190,7 @@ fn a_token_that_cannot_be_used_is_none() {
     for (status, body, expected) in [
         (400, json!({"error": "invalid_grant"}), "token_refused"),
         (401, json!({"error": "invalid_client"}), "token_refused"),
-        (302, json!({}), "token_refused"),
+        (302, json!({}), "token_invalid"),
         (
             200,
             json!({"access_token": "a b", "token_type": "Bearer"}),
