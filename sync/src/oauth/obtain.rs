@@ -100,7 +100,9 @@ async fn renew(io: &mut Io, owner: &Owner<'_>, kept: &Kept) -> Result<Option<Kep
     }
     if unattended {
         let asked = kept.asked.clone();
-        return stand_for_itself(io, owner, target, asked).await.map(Some);
+        return stand_for_itself(io, owner, Some(kept), target, asked)
+            .await
+            .map(Some);
     }
     refresh(io, owner, kept, target).await
 }
@@ -143,7 +145,7 @@ async fn refused_again(
         return Err(Trouble::authorization("insufficient_scope", message));
     }
     if owner.settings.grant == GrantType::ClientCredentials {
-        let renewed = stand_for_itself(io, owner, target, scopes).await?;
+        let renewed = stand_for_itself(io, owner, kept.as_ref(), target, scopes).await?;
         let now = io.now().await;
         return Ok(renewed.granted(now));
     }
@@ -200,19 +202,10 @@ async fn refresh(
         .with("resource", &target.resource);
     match tokens(io, owner.settings, &target.server, &client, form).await? {
         Ok(tokens) => {
-            let granted = tokens.scopes.clone().unwrap_or_else(|| kept.granted.clone());
-            let identity = match granted == kept.granted {
-                true => kept.identity.clone(),
-                false => identity(io).await?,
-            };
-            let renewed = Kept {
-                target,
-                refresh: tokens.refresh.clone().or_else(|| kept.refresh.clone()),
-                granted,
-                identity,
-                ..kept.clone()
-            };
-            Ok(Some(owner.keep(io, renewed, &tokens).await))
+            let mut renewed = kept.clone();
+            renewed.target = target;
+            let granted = kept.granted.clone();
+            owner.renewed(io, renewed, granted, tokens).await.map(Some)
         }
         Err(refusal) => {
             // What was asked for, and when, is still to be known.
@@ -237,6 +230,7 @@ async fn refresh(
 async fn stand_for_itself(
     io: &mut Io,
     owner: &Owner<'_>,
+    kept: Option<&Kept>,
     target: Target,
     scopes: Scopes,
 ) -> Result<Kept, Trouble> {
@@ -248,9 +242,16 @@ async fn stand_for_itself(
     match tokens(io, owner.settings, &target.server, &client, form).await? {
         Ok(tokens) => {
             let client = client.to_keep();
-            owner
-                .grant(io, target, client, String::new(), scopes, tokens)
-                .await
+            // Another token of the same client's is the same grant: what it brought may stay.
+            let same = |kept: &&Kept| kept.client.id == client.id && kept.redirect_uri.is_empty();
+            let Some(kept) = kept.filter(same) else {
+                return owner
+                    .grant(io, target, client, String::new(), scopes, tokens)
+                    .await;
+            };
+            let mut renewed = kept.clone();
+            (renewed.target, renewed.client, renewed.asked) = (target, client, scopes.clone());
+            owner.renewed(io, renewed, scopes, tokens).await
         }
         Err(refusal) => {
             let message = "the authorization server gave no token for the client's credentials";
@@ -320,6 +321,26 @@ impl Owner<'_> {
             identity: identity(io).await?,
             authorized: io.now().await.unix.0 / 1000,
         };
+        Ok(self.keep(io, kept, &tokens).await)
+    }
+
+    /// Keeps a grant that was renewed, under its name unless it is for something else now. `granted`: for what, where
+    /// the authorization server does not say it.
+    async fn renewed(
+        &self,
+        io: &mut Io,
+        mut kept: Kept,
+        granted: Scopes,
+        tokens: Tokens,
+    ) -> Result<Kept, Trouble> {
+        let granted = tokens.scopes.clone().unwrap_or(granted);
+        if granted != kept.granted {
+            kept.identity = identity(io).await?;
+            kept.granted = granted;
+        }
+        if tokens.refresh.is_some() {
+            kept.refresh.clone_from(&tokens.refresh);
+        }
         Ok(self.keep(io, kept, &tokens).await)
     }
 

@@ -198,12 +198,15 @@ fn a_client_stands_for_itself_by_its_secret() {
     assert_eq!(sent.header("authorization"), Some("Basic Yzpz"));
     // Renewed without the authority's having to refuse, and more where it wants more.
     world.pass(before.expires.unwrap().since(world.mono));
-    assert_eq!(world.first(None).unwrap().unwrap().token, secret("at2"));
+    let renewed = world.first(None).unwrap().unwrap();
+    assert_eq!(renewed.token, secret("at2"));
+    assert_eq!(renewed.identity, before.identity, "what it brought may stay");
     assert_eq!(world.sent(TOKEN)[1].field("grant_type"), "client_credentials");
     assert_eq!(world.sent(TOKEN)[1].field("scope"), "mcp:read");
     let challenge = r#"Bearer error="insufficient_scope", scope="mcp:write""#;
-    world.refused(None, Some("at2"), 403, challenge).unwrap();
+    let wider = world.refused(None, Some("at2"), 403, challenge).unwrap();
     assert_eq!(world.sent(TOKEN)[2].field("scope"), "mcp:read mcp:write");
+    assert_ne!(wider.identity, before.identity);
     assert!(world.shown.is_empty());
 }
 
