@@ -1,6 +1,7 @@
 // `loopback` of `leeward/node`: a listener while an authorization is under way, and a browser that comes to it.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { request } from "node:http";
@@ -251,11 +252,11 @@ test("the system's browser gets the URL as one argument, which no shell reads", 
   await assert.rejects(authorize.open(url, context()), /no browser could be opened by xdg-open/);
 });
 
-test("a listener that nobody comes to does not keep the process", async (t) => {
-  const { execFileSync } = await import("node:child_process");
+test("a listener that nobody comes to does not keep the process", () => {
   const code = `
     import { loopback } from ${JSON.stringify(new URL("../../wasm/dist/for_node.js", import.meta.url).href)};
     console.log(typeof (await loopback().redirectUri({})));
   `;
-  assert.equal(execFileSync(process.execPath, ["--input-type=module", "--eval", code], { encoding: "utf8" }).trim(), "string");
+  const options = { encoding: "utf8", timeout: 60_000 };
+  assert.equal(execFileSync(process.execPath, ["--input-type=module", "--eval", code], options).trim(), "string");
 });
