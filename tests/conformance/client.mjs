@@ -26,6 +26,11 @@ const UNSEEN = {
   "http-standard-headers": /on (initialize|notifications\/initialized) request/,
 };
 
+/** Warnings of what the suite calls acceptable: how late a timer is depends on the machine. */
+const TOLERATED = {
+  "sse-retry": /^client-sse-retry-timing$/,
+};
+
 const { values: options } = parseArgs({
   options: {
     host: { type: "string", multiple: true, default: ["node"] },
@@ -70,5 +75,6 @@ async function runOne(scenario, revision, host) {
   const { ok, figures, reasons } = verdict(seen);
   const played = stdout.trimEnd().split("\n").at(-1) === "played";
   if (!played) reasons.push(`the driver failed: ${stderr.trim()}`);
-  return { ok: ok && played && checks.every(({ status }) => status !== "WARNING"), figures, reasons };
+  const warned = checks.some(({ status, id }) => status === "WARNING" && !TOLERATED[scenario]?.test(id));
+  return { ok: ok && played && !warned, figures, reasons };
 }

@@ -9,35 +9,50 @@ import assert from "node:assert/strict";
 import { Client as ClientV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { Replica } from "../../../wasm/dist/node.js";
+import { HOSTS, NOT_SIGNED_IN } from "./hosts.mjs";
 import { PLAYS } from "./plays.mjs";
 
 const INFO = { name: "conformance", version: "1.0.0" };
+/** Most often that a user signs in before one answer. */
+const MAX_SIGN_INS = 3;
 
 const [host, url] = process.argv.slice(2);
-const {
-  MCP_CONFORMANCE_SCENARIO: scenario,
-  MCP_CONFORMANCE_PROTOCOL_VERSION: version,
-  MCP_CONFORMANCE_CONTEXT: context = "{}",
-} = process.env;
+const { MCP_CONFORMANCE_SCENARIO: scenario, MCP_CONFORMANCE_PROTOCOL_VERSION: version } = process.env;
+const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
 const play = PLAYS[scenario];
-const { oauth, ...hooks } = (await play.options?.(JSON.parse(context), url)) ?? {};
-const replica = await Replica.open({ ...hooks, authority: { url, ...(oauth && { oauth }) } });
-const client = makeClient(play);
-const call = (name, args) => client.callTool({ name, arguments: args });
+const replica = await HOSTS[host](url, (await play.options?.(context, url)) ?? {});
 try {
-  // Who asks the replica itself needs no client, whose connecting would ask too.
-  if (play.refused === undefined) await client.connect(replica.transport());
-  const asked = play.ask({ client, call, replica, context: JSON.parse(context) });
-  await (play.refused === undefined ? asked : refusal(asked, play.refused));
-  await client.close();
+  if (play.refused === undefined) await asClient();
+  // A client tells less of why it could not connect.
+  else await refusal(signedIn(replica.listTools), play);
   console.log("played");
 } finally {
   await replica.close();
 }
 
+async function asClient() {
+  if (replica.tellsLinks && play.options) await signedIn(replica.listTools);
+  const client = makeClient(play);
+  await client.connect(replica.transport(client));
+  const call = (name, args) => signedIn(() => client.callTool({ name, arguments: args }));
+  await play.ask({ client, call, context, listening: replica.listening });
+  await client.close();
+}
+
+/** Asks, and again once the user has signed in. */
+async function signedIn(ask) {
+  for (let times = 0; ; times += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (times === MAX_SIGN_INS || !(await replica.signIn(error))) throw error;
+    }
+  }
+}
+
 /** Waits for the refusal that is due. */
-async function refusal(asked, reason) {
+async function refusal(asked, { refused: why, onReturn }) {
+  const reason = onReturn && replica.tellsLinks ? NOT_SIGNED_IN : why;
   const refused = await asked.then(
     () => assert.fail("it was not refused"),
     (error) => error,

@@ -23,9 +23,15 @@ const listAndCall = async ({ client, call }) => {
   await client.listTools();
   await call("test-tool", {});
 };
-/** The replica itself is asked where it has to refuse: a client tells less of why. */
-const refuses = (reason) => ({ ...authorized(byItself), refused: reason, ask: ({ replica }) => replica.listTools() });
+/**
+ * The replica itself is asked for its tools, and has to refuse. `onReturn`: once the user comes back, whom alone a
+ * replica tells who told the agent a link.
+ */
+const refuses = (reason, { onReturn = false } = {}) => ({ options: byItself, refused: reason, onReturn });
 const authorized = (options, ask = listAndCall) => ({ options, ask });
+
+/** Asks once the replica listens: this server answers a call on whatever stream is opened next, of any session. */
+const heard = (ask) => ({ ask: (asker) => asker.listening.then(() => ask(asker)) });
 
 /** The plays by scenario. */
 export const PLAYS = {
@@ -37,10 +43,10 @@ export const PLAYS = {
   "auth/dpop-nonce": authorized(bound),
   "auth/resource-mismatch": refuses("resource_mismatch"),
   "auth/scope-retry-limit": refuses("insufficient_scope"),
-  "auth/iss-supported-missing": refuses("issuer_mismatch"),
-  "auth/iss-wrong-issuer": refuses("issuer_mismatch"),
-  "auth/iss-unexpected": refuses("issuer_mismatch"),
-  "auth/iss-normalized": refuses("issuer_mismatch"),
+  "auth/iss-supported-missing": refuses("issuer_mismatch", { onReturn: true }),
+  "auth/iss-wrong-issuer": refuses("issuer_mismatch", { onReturn: true }),
+  "auth/iss-unexpected": refuses("issuer_mismatch", { onReturn: true }),
+  "auth/iss-normalized": refuses("issuer_mismatch", { onReturn: true }),
   "auth/metadata-issuer-mismatch": refuses("issuer_mismatch"),
   initialize: { ask: list },
   tools_call: { ask: first },
@@ -57,7 +63,7 @@ export const PLAYS = {
     elicit: () => ({ action: "accept", content: {} }),
     ask: ({ call }) => call("test_client_elicitation_defaults", {}),
   },
-  "sse-retry": { ask: first },
+  "sse-retry": heard(first),
   "request-metadata": {
     capabilities: { roots: {}, sampling: {}, elicitation: {} },
     ask: list,
