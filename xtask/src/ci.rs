@@ -201,9 +201,16 @@ mod tests {
             names(hosts[1]),
             [&[build::NPM, build::WORKER], &hosts[..]].concat()
         );
-        let conformance = ["conformance", "conformance, authority on rmcp"];
-        let before = [build::WORKER, "tests/conformance on Node 24"];
-        assert_eq!(names("conformance"), [before, conformance].concat());
+        let conformance = [
+            "tests/conformance on Node 24",
+            "conformance",
+            "conformance, authority on rmcp",
+            "conformance of the client",
+        ];
+        assert_eq!(
+            names("conformance"),
+            [&[build::NPM, build::WORKER], &conformance[..]].concat()
+        );
         assert_eq!(names("format"), ["format"]);
         assert_eq!(names("no such step"), [""; 0]);
     }

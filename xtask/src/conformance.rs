@@ -85,18 +85,24 @@ fn rmcp(workspace: &Workspace) -> Result<Server> {
     )
 }
 
-/// Both revisions, cold and warm, through the worker in front of the test authority, and of the one on rmcp.
-pub(crate) fn steps() -> [Step; 2] {
+/// Both revisions, cold and warm, through the worker in front of the test authority, and of the one on rmcp; and every
+/// revision with the npm package as the client.
+pub(crate) fn steps() -> [Step; 3] {
     [
         Step::new("conformance", |workspace, log| {
             through_the_worker(workspace, log, &[])
-        }),
+        })
+        .needs(&[build::WORKER]),
         Step::new("conformance, authority on rmcp", |workspace, log| {
             let authority = rmcp(workspace)?;
             through_the_worker(workspace, log, &["--authority", authority.url()])
-        }),
+        })
+        .needs(&[build::WORKER]),
+        Step::new("conformance of the client", |workspace, log| {
+            counted(&mut suite(workspace, CLIENT), log, report::driver)
+        })
+        .needs(&[build::NPM]),
     ]
-    .map(|step| step.needs(&[build::WORKER]))
 }
 
 fn through_the_worker(workspace: &Workspace, log: &Path, more: &[&str]) -> Result<Tally> {
