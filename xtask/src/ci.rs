@@ -133,7 +133,7 @@ fn test_steps(workspace: &Workspace) -> Vec<Step> {
         stdio_tests(),
         node_tests("tests/worker", 24).needs(&[build::WORKER]),
         clients::typescript(),
-        node_tests("tests/oauth", 24).needs(&[build::NPM]),
+        node_tests("tests/oauth", 24).needs(&[build::NPM, build::WORKER]),
         node_tests("tests/browser", 24).needs(&[build::NPM]),
         node_tests("tests/conformance", 24),
         exports(20).needs(&[build::NPM]),

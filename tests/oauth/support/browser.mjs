@@ -1,5 +1,5 @@
-// The user's browser, without a window: follows redirects with its cookies, and sends the forms it is shown; those of the
-// authorization server ask for login and consent.
+// The user's browser, without a window: follows redirects with its cookies, and sends the forms it is shown; those of
+// the authorization server ask for login and consent.
 
 /** A browser in which somebody signs in as `account`, or who cancels at the consent page (`consents: false`). */
 export class Browser {
@@ -20,9 +20,9 @@ export class Browser {
     return away.href;
   }
 
-  /** Goes wherever it is sent, and gives the last page: `{ url, status, text }`. */
-  visit(start) {
-    return this.#walk(start, () => false);
+  /** Goes wherever it is sent, and gives the last page: `{ url, status, text }`; or `{ away }`, where it stops. */
+  visit(start, stops = () => false) {
+    return this.#walk(start, stops);
   }
 
   async #walk(start, leaves) {

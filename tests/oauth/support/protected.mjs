@@ -1,8 +1,8 @@
 // The test authority behind the official server SDK's bearer checks: an OAuth resource server of MCP's.
 //
-// An opaque token is looked up at the authorization server by introspection (RFC 7662), so that what is revoked there ends
-// here at once; one that is a JWT (RFC 9068) is verified here. It must be for this resource (RFC 8707); tools that write need a wider scope. DPoP proofs (RFC 9449)
-// are checked here: the SDK knows bearer tokens only.
+// An opaque token is looked up at the authorization server by introspection (RFC 7662), so that what is revoked there
+// ends here at once; one that is a JWT (RFC 9068) is verified here. It must be for this resource (RFC 8707); tools that
+// write need a wider scope. DPoP proofs (RFC 9449) are checked here: the SDK knows bearer tokens only.
 //
 // https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
 
@@ -160,6 +160,11 @@ async function faultOf(request, url, token, thumbprint, isFresh) {
 }
 
 function refuseProof(resourceMetadataUrl, why) {
-  const challenge = `DPoP error="invalid_dpop_proof", error_description="${why}", algs="ES256", resource_metadata="${resourceMetadataUrl}"`;
+  const challenge = [
+    `DPoP error="invalid_dpop_proof"`,
+    `error_description="${why}"`,
+    `algs="ES256"`,
+    `resource_metadata="${resourceMetadataUrl}"`,
+  ].join(", ");
   return Response.json({ error: "invalid_dpop_proof" }, { status: 401, headers: { "www-authenticate": challenge } });
 }

@@ -29,6 +29,8 @@ const SECRET = ["access_token", "refresh_token", "code", "code_verifier", "clien
 /** The scopes there are at the protected authority. */
 export const READ = "tickets:read";
 export const WRITE = "tickets:write";
+/** Asks for a refresh token (OpenID Connect Core, section 11). */
+export const OFFLINE = "offline_access";
 
 /**
  * Starts one, closed with the test.
@@ -36,16 +38,20 @@ export const WRITE = "tickets:write";
  * - `format`: "opaque" access tokens, which end the moment they are revoked, or "jwt", which last their time.
  * - `lifetime`: of access tokens, in seconds.
  * - `offline`: whether only who asks for `offline_access` gets a refresh token; else everybody does.
+ * - `authMethod`: how `MACHINE` shows its secret.
  * - `jwk`: the public key of `SIGNING_MACHINE`.
  * - `documents`: client metadata documents by URL, served in place of the web.
  * - `nonce`: whether DPoP proofs need a nonce of its own.
  */
 export async function startProvider(t, options = {}) {
   const { format = "opaque", lifetime = 600, offline = false, jwk, documents = {}, nonce = false } = options;
+  const { authMethod = "client_secret_basic" } = options;
   const resources = new Set();
   const log = [];
   const secrets = new Set([INTROSPECTOR.secret, MACHINE.secret]);
-  const note = (...values) => values.filter((value) => typeof value === "string").forEach((value) => secrets.add(value));
+  const note = (...values) => {
+    for (const value of values) if (typeof value === "string") secrets.add(value);
+  };
   const grants = new Map();
   const server = createServer();
   server.listen(0, "127.0.0.1");
@@ -56,7 +62,12 @@ export async function startProvider(t, options = {}) {
   const provider = new Provider(issuer, {
     clients: [
       { ...machine, client_id: INTROSPECTOR.id, client_secret: INTROSPECTOR.secret, grant_types: [] },
-      { ...machine, client_id: MACHINE.id, client_secret: MACHINE.secret },
+      {
+        ...machine,
+        client_id: MACHINE.id,
+        client_secret: MACHINE.secret,
+        token_endpoint_auth_method: authMethod,
+      },
       ...(jwk === undefined
         ? []
         : [
@@ -94,7 +105,7 @@ export async function startProvider(t, options = {}) {
       revocation: { enabled: true },
     },
     // A client may register for these too.
-    scopes: ["openid", "offline_access", READ, WRITE],
+    scopes: ["openid", OFFLINE, READ, WRITE],
     fetch: async (url) => Response.json(documents[url], { status: url in documents ? 200 : 404 }),
     ...(!offline && { issueRefreshToken: (ctx, client) => client.grantTypeAllowed("refresh_token") }),
     ttl: {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { mock } from "node:test";
 
+import { createHandler } from "../../../wasm/dist/fetch.js";
 import { ManualClock } from "../../js/support/clock.mjs";
 import { LeewardError, Replica } from "../../js/support/leeward.mjs";
 import { Browser } from "./browser.mjs";
@@ -25,25 +26,16 @@ class SharedClock extends ManualClock {
   }
 }
 
-/** A vault in memory; `records` is what it keeps. */
-export function memoryVault(records = new Map()) {
-  return {
-    records,
-    get: (key) => records.get(key),
-    set: (key, record) => void records.set(key, record),
-    delete: (key) => void records.delete(key),
-  };
-}
-
 /**
  * Everything but a replica: a provider (`startProvider`'s options), the authority (`flags` of its command line), a
- * browser for each principal, a vault. `open` opens a replica between them, as often as asked.
+ * browser for each principal, a vault. `open` opens a replica between them, as often as asked; `serve` a handler of
+ * `leeward/fetch`.
  */
 export async function world(t, { flags = [], ...options } = {}) {
   const provider = await startProvider(t, options);
   const authority = await startProtected(t, provider, ...flags);
   const clock = new SharedClock();
-  const vault = memoryVault();
+  const vault = new Map();
   const browsers = new Map();
   const browser = (principal) => {
     if (!browsers.has(principal)) browsers.set(principal, new Browser(principal));
@@ -55,22 +47,29 @@ export async function world(t, { flags = [], ...options } = {}) {
     for (const secret of provider.secrets()) assert.ok(!said.some((text) => text.includes(secret)), secret);
   });
 
-  async function open({ oauth = {}, ...options } = {}) {
-    const replica = await Replica.open({
-      authority: { url: authority.url, oauth },
-      policy: POLICY,
-      principal: "ann",
-      clock,
-      vault,
-      authorize: {
-        redirectUri: () => REDIRECT,
-        open: (url, { principal }) => browser(principal).follow(url),
-      },
-      onEvent: (event) => said.push(JSON.stringify(event)),
-      ...options,
-    });
+  const settings = ({ oauth = {}, ...options }) => ({
+    authority: { url: authority.url, oauth },
+    policy: POLICY,
+    clock,
+    vault,
+    authorize: {
+      redirectUri: () => REDIRECT,
+      open: (url, { principal }) => browser(principal).follow(url),
+    },
+    onEvent: (event) => said.push(JSON.stringify(event)),
+    ...options,
+  });
+
+  async function open(options = {}) {
+    const replica = await Replica.open({ principal: "ann", ...settings(options) });
     t.after(() => replica.close());
     return replica;
+  }
+
+  function serve(options) {
+    const handler = createHandler(settings(options));
+    t.after(() => handler.close());
+    return handler;
   }
 
   /** Asserts that something is refused for want of authorization, and for which reason; gives the error's data. */
@@ -86,7 +85,7 @@ export async function world(t, { flags = [], ...options } = {}) {
     return error.data;
   }
 
-  return { provider, authority, clock, vault, browser, open, refused };
+  return { provider, authority, clock, vault, browser, open, serve, refused };
 }
 
 /** Asks for a ticket; gives the number of times that it was really asked for, and where the answer came from. */
