@@ -86,6 +86,7 @@ async fn hear(mut io: Io, back: Back, rules: Rules, session: Arc<Session>, begun
                 // Who held it before may still seem to.
                 (409 | 429 | 500.., _) => {}
                 _ => {
+                    drop(answer);
                     session.aside.none.store(true, Relaxed);
                     begun.set();
                     return pending().await;
@@ -103,7 +104,8 @@ struct Held<'a>(&'a Session);
 
 impl<'a> Held<'a> {
     fn take(session: &'a Session) -> Option<Self> {
-        (!session.aside.held.swap(true, Relaxed)).then_some(Self(session))
+        // Not made before it is known: its end gives back.
+        (!session.aside.held.swap(true, Relaxed)).then(|| Self(session))
     }
 }
 

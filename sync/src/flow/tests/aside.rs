@@ -149,3 +149,17 @@ fn is_opened_again_while_the_request_is_under_way() {
         assert_eq!(rig.times("tools/call"), 1);
     }
 }
+
+#[test]
+fn one_stream_is_held_however_many_are_asked() {
+    let mut hold = speaking(|_| Say::events(&[], End::Hangs));
+    let mut rig = Rig::new(move |seen| match &*seen.method {
+        "tools/call" => Say::events(&[question(8), done(seen)], End::Hangs),
+        _ => hold(seen),
+    });
+    for asked in 1..=5 {
+        rig.start(able(write()));
+        rig.pump();
+        assert_eq!((rig.times("GET"), rig.asked.len()), (1, asked));
+    }
+}
