@@ -5,7 +5,6 @@
 //! wrong answer. Here `1`, `1.0` and `1e0` differ; that costs a miss, never a wrong hit.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::members::{Members, elements, string, whole};
 use super::write::push_string;
@@ -27,10 +26,8 @@ fn value(raw: &str, out: &mut String, depth: usize) -> Option<()> {
             if members.has_duplicates() {
                 return None;
             }
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
             out.push('{');
-            for (at, (name, member)) in sorted.into_iter().enumerate() {
+            for (at, (name, member)) in members.sorted().into_iter().enumerate() {
                 if at > 0 {
                     out.push(',');
                 }
