@@ -29,6 +29,9 @@ use crate::trouble::Trouble;
 /// The discovery of an authority without one: any of the three may turn out empty.
 const UNDISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{},"prompts":{}},"ttlMs":0,"cacheScope":"private"}"#;
 
+/// Makes a request with this id. Not generic: what sends it would be compiled for each.
+type Build<'a> = dyn Fn(u64) -> HttpRequest + Sync + 'a;
+
 /// The trip, ended by its timeout at the latest; a subscription, ended by either side.
 pub(super) async fn run(mut io: Io, upstream: Arc<Upstream>, forward: Arc<Forward>, sent: Sent) -> Outcome {
     let mut listening = Listening::of(&mut io, &upstream, &forward).await;
@@ -225,11 +228,11 @@ impl Trip<'_> {
         let mut members = members.clone();
         message::append(&mut members, input);
         let url = self.upstream.url.as_deref().unwrap_or_default();
-        self.send(None, |id| {
+        let build = |id| {
             let headers = era::headers(method, name.as_deref(), params.to_vec());
             post(url, headers, message::request(id, method, &members, &meta))
-        })
-        .await
+        };
+        self.send(None, &build).await
     }
 
     /// The annotations of all tools, if they can be had in a part of the time and name this one.
@@ -277,13 +280,14 @@ impl Trip<'_> {
             let Forward { method, params, .. } = self.forward;
             let meta = message::legacy_meta(self.forward, self.progress());
             let url = self.upstream.url.as_deref().unwrap_or_default();
-            let work = self.send(Some(self.forward.inputs), |id| {
+            let build = |id| {
                 post(
                     url,
                     session::headers(&session),
                     message::request(id, method, params, &meta),
                 )
-            });
+            };
+            let work = self.send(Some(self.forward.inputs), &build);
             let outcome = aside::beside(aside, work).await;
             if session::is_gone(&session, &outcome) {
                 self.sent.clear();
@@ -309,11 +313,7 @@ impl Trip<'_> {
 
     /// Sends the request itself: a write once, a read again if its answer broke off.
     /// `inputs`: within a session, see [`Rules::inputs`].
-    async fn send(
-        &mut self,
-        inputs: Option<Inputs>,
-        build: impl Fn(u64) -> HttpRequest,
-    ) -> Result<Received, Trouble> {
+    async fn send(&mut self, inputs: Option<Inputs>, build: &Build<'_>) -> Result<Received, Trouble> {
         let rules = Rules {
             max_bytes: self.upstream.max_bytes,
             relay: true,
@@ -330,11 +330,7 @@ impl Trip<'_> {
     }
 
     /// Sends a request without effect; once more, with a new id, if its answer broke off.
-    pub(super) async fn read(
-        &mut self,
-        rules: Rules,
-        build: impl Fn(u64) -> HttpRequest,
-    ) -> Result<Received, Trouble> {
+    pub(super) async fn read(&mut self, rules: Rules, build: &Build<'_>) -> Result<Received, Trouble> {
         let mut again = true;
         loop {
             let id = self.io.next_id();

@@ -126,7 +126,7 @@ impl Trip<'_> {
             let body = message::request(id, "resources/subscribe", &params, "");
             post(url, session::headers(session), body)
         };
-        let received = self.read(self.rules(false), build).await?;
+        let received = self.read(self.rules(false), &build).await?;
         Ok(matches!(received.response.body, Body::Result(_)))
     }
 

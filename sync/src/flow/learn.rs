@@ -40,7 +40,7 @@ pub(super) async fn learn(trip: &mut Trip<'_>) -> Option<Learned> {
                 message::request(id, LIST, &params, &meta),
             )
         };
-        let received = trip.read(rules, build).await.ok()?;
+        let received = trip.read(rules, &build).await.ok()?;
         let Body::Result(result) = received.response.body else {
             return None;
         };

@@ -249,7 +249,7 @@ pub(super) async fn set_level(trip: &mut Trip<'_>, session: &Session) {
         let body = message::request(id, "logging/setLevel", &params, "");
         post(url, headers(session), body)
     };
-    let _ = trip.read(trip.rules(false), build).await;
+    let _ = trip.read(trip.rules(false), &build).await;
 }
 
 /// The headers of a request within a session.
