@@ -15,7 +15,7 @@ const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 /** Modules that are no TypeScript: the glue, the version, and the wasm as text. */
 const GENERATED = ["leeward_wasm", "version", "wasm_base64"];
 /** Bytes of the tarball; what makes it grow past this should be worth it. */
-const MOST_PACKED_BYTES = 850_000;
+const MOST_PACKED_BYTES = 760_000;
 
 const at = await folder({ after });
 await run("tar", ["-xzf", tarball.path, "-C", at]);
