@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::clock::Millis;
+use crate::dispatch::Caller;
 
 /// A bearer credential for an authority. `Debug` hides the token.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,6 +99,9 @@ pub enum Errand {
     Callback {
         /// The redirect's query, with or without the `?`.
         query: String,
+        /// Who came back, if the host knows: an authorization of anybody else's is refused, and over. `None`: whoever
+        /// brings the `state`.
+        caller: Option<Caller>,
     },
     /// Ends a principal's grant: revoked at its issuer if that can be (RFC 7009), forgotten here in any case.
     SignOut {

@@ -115,12 +115,22 @@ test("an authorization goes on elsewhere by a link, and is finished once", async
   const { open, authorize } = await protectedWorld(t);
   const link = (url) => ({ authorizationUrl: url });
   const replica = await open({ authorize: { ...authorize, open: link }, vault: new Map() });
-  const { data } = await unauthorized("login_required", replica.callTool("echo", {}, ANN));
-  const back = await consent(data.authorizationUrl);
+  const begin = async () => {
+    const { data } = await unauthorized("login_required", replica.callTool("echo", {}, ANN));
+    return consent(data.authorizationUrl);
+  };
   await fails("invalid_params", () => replica.finishAuthorization("no url"));
   await fails("invalid_params", () => replica.finishAuthorization(7));
   await unauthorized("state_mismatch", () => replica.finishAuthorization(`${REDIRECT}?code=x&state=unknown`));
-  await replica.finishAuthorization(back);
+  await fails("invalid_params", () => replica.finishAuthorization(REDIRECT, { principal: 7 }));
+  // What somebody else brings is over.
+  for (const other of [BEN, { principal: null }]) {
+    const brought = await begin();
+    await unauthorized("principal_mismatch", () => replica.finishAuthorization(brought, other));
+    await unauthorized("state_mismatch", () => replica.finishAuthorization(brought, ANN));
+  }
+  const back = await begin();
+  await replica.finishAuthorization(back, ANN);
   await replica.callTool("echo", {}, ANN);
   await unauthorized("login_required", replica.callTool("echo", {}, BEN));
   await unauthorized("state_mismatch", () => replica.finishAuthorization(back));

@@ -1,7 +1,7 @@
 //! The engine's part in authorization: answers of the host's hooks, and errands.
 
 use leeward::border::{Callback, Credential, Errand};
-use leeward::{Ctx, Input, OpId};
+use leeward::{Caller, Ctx, Input, OpId};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::engine::{Engine, cut, double, now, text, whole};
@@ -95,12 +95,26 @@ impl Engine {
         self.handle(mono, unix, input);
     }
 
-    /// Begins an errand, and names it. Input: of kind 0 the query of a redirect, of kind 1 the principal whose grant is
-    /// to end; of any other kind nothing: the grant of anonymous callers.
+    /// Begins an errand, and names it. Input: of kind 0 the query of a redirect, after a line's end who came back, if that
+    /// is known: a `=` and the principal, or nothing for an anonymous caller; of kind 1 the principal whose grant is to
+    /// end; of any other kind nothing: the grant of anonymous callers.
     pub fn errand(&mut self, mono: f64, unix: f64, kind: u32, len: usize) -> f64 {
         let about = text(cut(&self.input, len).0);
         let errand = match kind {
-            CALLBACK => Errand::Callback { query: about },
+            CALLBACK => {
+                let (query, who) = match about.split_once('\n') {
+                    Some((query, who)) => (query, Some(who)),
+                    None => (&*about, None),
+                };
+                let caller = |who: &str| match who.strip_prefix('=') {
+                    Some(name) => Caller::Principal(name.into()),
+                    None => Caller::Anonymous,
+                };
+                Errand::Callback {
+                    query: query.into(),
+                    caller: who.map(caller),
+                }
+            }
             SIGN_OUT => Errand::SignOut {
                 principal: Some(about),
             },

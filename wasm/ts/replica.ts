@@ -332,19 +332,26 @@ export class Replica {
   /**
    * Takes the redirect of an authorization that `authorize.open` answered with a link; resolves once its grant is kept.
    * Each redirect is taken once, within 10 minutes. The grant is that of the principal for whom `open` was given the
-   * `state` of this redirect, whoever's browser brings it: take it from a browser that you know to be that principal's
-   * alone, or somebody may be led to sign in for another one.
+   * `state` of this redirect, whoever's browser brings it: say whose that is, or somebody may be led to sign in for
+   * another one.
    *
    * @param callbackUrl The whole URL that the browser was redirected to.
+   * @param options `principal`: who came back (`null`: an anonymous caller); an authorization of anybody else's is
+   * refused, and over. Without it, take redirects only from browsers that you know to be the right principal's.
    * @throws {@link LeewardError} `invalid_params` if it is no URL; `authority_auth_required`, with `data.reason`, if
    * nobody waits for it or the authorization server gave no grant.
    */
-  async finishAuthorization(callbackUrl: string): Promise<void> {
+  async finishAuthorization(callbackUrl: string, options?: Pick<CallOptions, "principal">): Promise<void> {
     let query: string;
     try {
       query = queryOf(callbackUrl, "callbackUrl must be the URL of a redirect");
     } catch (error) {
       throw invalidParams((error as Error).message);
+    }
+    const { principal } = optional(options);
+    if (principal !== undefined) {
+      this.#callerOf(options);
+      query += principal === null ? "\n" : `\n=${principal}`;
     }
     await this.#host.errand(ERRAND.CALLBACK, query);
   }

@@ -5,7 +5,7 @@
 //! compares them, and an object that was ended between two visits knows them.
 
 use futures::future::LocalBoxFuture;
-use leeward::Millis;
+use leeward::{Caller, Millis};
 use leeward::border::{Callback, Errand};
 use leeward::http::Response;
 use leeward::http::login::{
@@ -197,8 +197,11 @@ async fn finish(host: &Handle, store: &Store, browser: &Browser, query: &str) ->
         return foreign();
     };
     store.save(&format!("{OFFERED}{}", login.ticket.unwrap_or_default()), None);
-    let query = query.to_owned();
-    let mut answer = match host.errand(Errand::Callback { query }).await {
+    let errand = Errand::Callback {
+        query: query.to_owned(),
+        caller: Some(login.principal.map_or(Caller::Anonymous, Caller::Principal)),
+    };
+    let mut answer = match host.errand(errand).await {
         Ok(_) => done(),
         Err(_) => failed(),
     };

@@ -5,6 +5,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
+use leeward::dispatch::Caller;
+
 use super::{Upstream, within};
 use crate::exec::{End, Flow, Io};
 use crate::limits::MAX_ERRAND_WAIT;
@@ -38,12 +40,16 @@ pub(crate) fn obtain(
     }
 }
 
-/// Takes the redirect of an authorization.
-pub(crate) fn finish(upstream: Arc<Upstream>, query: String) -> impl FnOnce(Io) -> Flow {
+/// Takes the redirect of an authorization, of `caller`'s if that is known.
+pub(crate) fn finish(
+    upstream: Arc<Upstream>,
+    query: String,
+    caller: Option<Caller>,
+) -> impl FnOnce(Io) -> Flow {
     move |mut io| {
         Box::pin(async move {
             let timer = io.timer(MAX_ERRAND_WAIT);
-            let work = oauth::finish(&mut io, &upstream, &query);
+            let work = oauth::finish(&mut io, &upstream, &query, caller.as_ref());
             let finished = within(timer, None, work).await.unwrap_or_else(late);
             End::Errand(finished.map(|(principal, granted)| Obtained::Finished(principal, granted)))
         })

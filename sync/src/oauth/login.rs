@@ -4,6 +4,7 @@
 use alloc::string::String;
 
 use leeward::border::Callback;
+use leeward::dispatch::Caller;
 use leeward::limits::MAX_NAME_BYTES;
 
 use super::answer::Returned;
@@ -109,11 +110,13 @@ pub(super) async fn authorize(
     }
 }
 
-/// The redirect of an authorization that was begun elsewhere or earlier: whose grant it is, and the grant.
+/// The redirect of an authorization that was begun elsewhere or earlier: whose grant it is, and the grant. `caller`: who
+/// came back, if that is known.
 pub(crate) async fn finish(
     io: &mut Io,
     upstream: &Upstream,
     query: &str,
+    caller: Option<&Caller>,
 ) -> Result<(Option<String>, Granted), Trouble> {
     let returned = Returned::read(query)?;
     let key = record::pending_key(returned.state().ok_or_else(stranger)?);
@@ -129,6 +132,14 @@ pub(crate) async fn finish(
     if !pending.is_open(io.now().await.unix.0 / 1000) {
         forget_client(io, &pending);
         return Err(stranger());
+    }
+    let is_another = |caller: &Caller| match caller {
+        Caller::Principal(name) => principal.as_ref() != Some(name),
+        Caller::Anonymous => principal.is_some(),
+    };
+    if caller.is_some_and(is_another) {
+        let message = "the redirect belongs to the authorization of another principal";
+        return Err(Trouble::authorization("principal_mismatch", message));
     }
     let client = Client::again(owner.settings, &pending.target.server, &pending.client);
     let client = client.ok_or_else(stranger)?;

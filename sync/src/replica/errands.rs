@@ -66,8 +66,8 @@ impl Replica {
                         .claim(at, principal, Wish { asker, ctx, refused });
                     Kind::Waits
                 }
-                Errand::Callback { query } => {
-                    let flow = flow::finish(self.upstream.clone(), query);
+                Errand::Callback { query, caller } => {
+                    let flow = flow::finish(self.upstream.clone(), query, caller);
                     Kind::Finish(self.executor.start(flight, ctx, flow))
                 }
                 Errand::SignOut { principal } => {

@@ -2,6 +2,7 @@
 
 use leeward::Millis;
 use leeward::border::Callback;
+use leeward::dispatch::Caller;
 use serde_json::json;
 
 use super::super::Scheme;
@@ -262,6 +263,28 @@ fn a_user_may_come_back_later_to_another_replica_over_the_same_vault() {
             .keys()
             .all(|key| !key.starts_with("pending:") && !key.starts_with("login:"))
     );
+}
+
+#[test]
+fn what_comes_back_with_somebody_else_is_refused_and_over() {
+    let (ann, ben) = (|| Some("ann"), || Some("ben"));
+    let caller = |name: Option<&str>| name.map_or(Caller::Anonymous, |name| Caller::Principal(name.into()));
+    for (whose, who) in [(ann(), ben()), (ann(), None), (None, ann())] {
+        let mut world = World::new(json!({}), usual());
+        world.user = Box::new(|url, _| Some(Ok(Callback::Elsewhere(url.into()))));
+        world.login(whose).unwrap_err();
+        let query = alloc::format!("code=c1&state={}", world.shown[0]["state"]);
+        let refused = world.finish_of(&query, Some(caller(who)));
+        assert_eq!(reason(refused), "principal_mismatch", "{whose:?} {who:?}");
+        assert!(world.sent(TOKEN).is_empty(), "no code was sent");
+        let own = world.finish_of(&query, Some(caller(whose)));
+        assert_eq!(reason(own), "state_mismatch", "it counts once");
+
+        world.login(whose).unwrap_err();
+        let query = alloc::format!("code=c1&state={}", world.shown[1]["state"]);
+        let (principal, _) = world.finish_of(&query, Some(caller(whose))).unwrap();
+        assert_eq!(principal.as_deref(), whose);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use core::pin::Pin;
 use futures::channel::oneshot;
 use leeward::border::{Callback, Event, FlightId, HttpRequest, Refused};
 use leeward::config::Config;
+use leeward::dispatch::Caller;
 use leeward::{Ctx, Failure, Input, Millis, OpId, Output};
 use serde_json::{Value, json};
 
@@ -183,8 +184,19 @@ impl World {
     }
 
     pub(super) fn finish(&mut self, query: &str) -> Result<(Option<String>, Granted), Trouble> {
+        self.finish_of(query, None)
+    }
+
+    /// This caller came back.
+    pub(super) fn finish_of(
+        &mut self,
+        query: &str,
+        caller: Option<Caller>,
+    ) -> Result<(Option<String>, Granted), Trouble> {
         let (upstream, query) = (self.upstream.clone(), String::from(query));
-        self.run(|mut io| Box::pin(async move { finish(&mut io, &upstream, &query).await }))
+        self.run(|mut io| {
+            Box::pin(async move { finish(&mut io, &upstream, &query, caller.as_ref()).await })
+        })
     }
 
     pub(super) fn sign_out(&mut self, principal: Option<&str>) -> Result<(), Trouble> {

@@ -523,9 +523,11 @@ fn who_is_elsewhere_gets_a_link_and_the_redirect_comes_as_an_errand() {
     let query = redirect_of(&world.cabinet.shown[0].1);
     world.errand(Errand::Callback {
         query: "code=x&state=forged".into(),
+        caller: None,
     });
-    let id = world.errand(Errand::Callback { query: query.clone() });
-    world.errand(Errand::Callback { query });
+    let errand = Errand::Callback { query, caller: None };
+    let id = world.errand(errand.clone());
+    world.errand(errand);
     let [forged, good, again] = &*world.cabinet.told else {
         panic!("{:?}", world.cabinet.told)
     };
@@ -808,6 +810,7 @@ fn secrets_go_to_their_owners_alone() {
         world.ask(3, "book_b");
         world.errand(Errand::Callback {
             query: "code=MARKER-code&state=x".into(),
+            caller: None,
         });
         world.errand(Errand::SignOut {
             principal: Some("ann".into()),
