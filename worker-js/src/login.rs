@@ -5,7 +5,6 @@
 //! compares them, and an object that was ended between two visits knows them.
 
 use futures::future::LocalBoxFuture;
-use leeward::{Caller, Millis};
 use leeward::border::{Callback, Errand};
 use leeward::http::Response;
 use leeward::http::login::{
@@ -14,6 +13,7 @@ use leeward::http::login::{
 };
 use leeward::json::{Members, unsigned};
 use leeward::mcp::meta::push_member;
+use leeward::{Caller, Millis};
 use worker::Request;
 
 use crate::grants::push_text;

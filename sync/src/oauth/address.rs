@@ -74,6 +74,18 @@ impl<'a> Address<'a> {
         [self.scheme, "://", self.authority].concat()
     }
 
+    /// Whether a client that registered `uri` may have users redirected here: it is the same, but for the port of a
+    /// loopback address, of which the authorization server takes any (RFC 8252, section 7.3).
+    pub(crate) fn redirects_for(&self, uri: &str) -> bool {
+        Address::read(uri).is_some_and(|other| {
+            let (host, others) = (host_of(self.authority), host_of(other.authority));
+            let native = matches!(host, Some("127.0.0.1" | "::1")) && self.scheme == "http";
+            let elsewhere =
+                (self.scheme, host, self.path, self.query) != (other.scheme, others, other.path, other.query);
+            *self == other || native && !elsewhere
+        })
+    }
+
     /// Where the metadata named `name` is if it is about this URL, its path after that of the well-known place
     /// (RFC 9728, section 3.1; RFC 8414, section 3.1).
     pub(crate) fn well_known(&self, name: &str) -> String {
@@ -157,6 +169,30 @@ mod tests {
         ] {
             assert_eq!(address(FAR).allows(url), far, "{url} from afar");
             assert_eq!(address(NEAR).allows(url), near, "{url} from here");
+        }
+    }
+
+    #[test]
+    fn a_redirect_goes_to_any_port_of_the_loopback_address_that_was_registered() {
+        let registered = "http://127.0.0.1:4321/callback?x";
+        for (uri, fits) in [
+            ("http://127.0.0.1:9/callback?x", true),
+            ("http://127.0.0.1/callback?x", true),
+            ("http://127.0.0.1:4321/callback", false),
+            ("http://127.0.0.1:9/other?x", false),
+            ("http://127.0.0.2:4321/callback?x", false),
+            ("http://[::1]:4321/callback?x", false),
+            ("http://localhost:4321/callback?x", false),
+            ("https://127.0.0.1:4321/callback?x", false),
+        ] {
+            assert_eq!(address(uri).redirects_for(registered), fits, "{uri}");
+        }
+        assert!(address("http://[::1]:1/").redirects_for("http://[::1]:2/"));
+        for (uri, other) in [
+            ("http://localhost:1/cb", "http://localhost:2/cb"),
+            ("https://app.example/cb", "https://app.example:8443/cb"),
+        ] {
+            assert!(address(uri).redirects_for(uri) && !address(uri).redirects_for(other));
         }
     }
 

@@ -211,7 +211,7 @@ async fn client(
     let key = record::client_key(&server.issuer);
     let now = io.now().await.unix.0 / 1000;
     if let Some((uri, kept)) = load(io, &key, record::client_of).await?
-        && uri == redirect_uri
+        && Address::read(redirect_uri).is_some_and(|address| address.redirects_for(&uri))
         && (kept.expires == 0 || now < kept.expires)
     {
         return Ok(Client::registered(kept));

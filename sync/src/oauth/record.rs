@@ -6,7 +6,7 @@
 //!
 //! - `LWOG` 1, under `grant:` and the name of authority and principal: a grant.
 //! - `LWOC` 1, under `client:` and the digest of the issuer: the client that registered itself there, for one redirect
-//!   URI. It is the replica's, not a principal's.
+//!   URI (of a loopback address, for each port). It is the replica's, not a principal's.
 //! - `LWOP` 1, under `pending:` and the digest of `state`: an authorization that the user has not come back from.
 //!   It is used once, within [`MAX_AUTHORIZATION_WAIT`].
 //! - `LWOL` 1, under `login:` and the name of authority and principal: the key of that principal's pending one, so that

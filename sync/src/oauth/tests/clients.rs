@@ -49,9 +49,18 @@ fn a_registration_is_used_again_by_every_principal() {
     assert_eq!(body["client_name"], "Crew");
     assert_eq!(body["redirect_uris"], json!([REDIRECT]));
     assert_eq!(body["application_type"], "native");
-    // But not for another redirect URI, or once it is over.
+    // For another port of this machine's too (RFC 8252, section 7.3).
     world.redirect = Ok("http://127.0.0.1:9/callback".into());
     world.login(Some("eve")).unwrap();
+    assert_eq!(world.sent(REGISTER).len(), 1);
+    assert_eq!(world.shown[2]["redirect_uri"], "http://127.0.0.1:9/callback");
+    assert_eq!(
+        world.sent(TOKEN)[2].field("redirect_uri"),
+        "http://127.0.0.1:9/callback"
+    );
+    // But not for another redirect URI, or once it is over.
+    world.redirect = Ok("http://127.0.0.1:9/other".into());
+    world.login(Some("eva")).unwrap();
     assert_eq!(world.sent(REGISTER).len(), 2);
     let clients = world.vault.keys().filter(|key| key.starts_with("client:"));
     assert_eq!(clients.count(), 1, "one for each issuer");
