@@ -1,6 +1,6 @@
 //! Documents that are held to the code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -166,4 +166,61 @@ fn the_table_of_runtimes_is_what_is_run() {
             assert!(path.exists(), "{name}: {}", path.display());
         }
     }
+}
+
+/// The words of this kind in quotes, such as `"login_required"`.
+fn words<'a>(text: &'a str, quote: char) -> impl Iterator<Item = String> + 'a {
+    let is_word = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let quoted = text.split(quote).skip(1).step_by(2);
+    quoted.filter(is_word).map(str::to_owned)
+}
+
+/// What follows each `mark` in the text, up to `end`.
+fn after<'a>(text: &'a str, mark: &'a str, end: char) -> impl Iterator<Item = &'a str> {
+    text.split(mark)
+        .skip(1)
+        .map(move |rest| rest.split(end).next().unwrap_or_default())
+}
+
+/// The files of `leeward-sync`, without tests.
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.ends_with("tests") || path.ends_with("tests.rs") {
+            continue;
+        }
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            let text = fs::read_to_string(&path).expect("a file");
+            let code = text.split("#[cfg(test)]\nmod tests {").next();
+            found.push(code.unwrap_or_default().to_owned());
+        }
+    }
+}
+
+/// docs/AUTHORIZATION.md: the reasons for which there is no grant.
+#[test]
+fn the_table_of_reasons_is_that_of_the_code() {
+    let text = document("docs/AUTHORIZATION.md");
+    let (_, table) = text.split_once("| `reason` | |").expect("a table");
+    let cells = table.lines().filter_map(|line| line.split('|').nth(1));
+    let all: Vec<String> = cells
+        .flat_map(|cell| words(cell, '`').collect::<Vec<_>>())
+        .collect();
+    let documented: BTreeSet<String> = all.iter().cloned().collect();
+    assert_eq!(documented.len(), all.len(), "a reason is there twice");
+
+    let mut files = Vec::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../sync/src"),
+        &mut files,
+    );
+    let mut coded = BTreeSet::new();
+    for file in files.iter().filter(|file| file.contains("Trouble")) {
+        for (mark, end) in [("authorization(", ','), ("let reason =", ';'), ("reason: ", '\n')] {
+            coded.extend(after(file, mark, end).flat_map(|part| words(part, '"')));
+        }
+    }
+    assert_eq!(documented, coded);
 }
