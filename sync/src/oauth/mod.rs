@@ -30,6 +30,7 @@ use core::pin::Pin;
 
 use leeward::border::{Event, Refused};
 use leeward::config::OAuth;
+use leeward::config::oauth::GrantType;
 use leeward::{Millis, Now};
 
 pub(crate) use challenge::Challenge;
@@ -124,6 +125,13 @@ impl<'a> Owner<'a> {
 }
 
 impl Kept {
+    /// Whether the configuration still means such a grant: a user's or the client's own, bound to a key or not.
+    fn is_meant(&self, settings: &OAuth) -> bool {
+        let unattended = settings.grant == GrantType::ClientCredentials;
+        let bound = self.scheme == Scheme::Dpop;
+        self.redirect_uri.is_empty() == unattended && bound == settings.dpop.is_some()
+    }
+
     /// Whether it was given for this resource, by the issuer that it trusts now.
     fn is_of(&self, target: &Target) -> bool {
         self.target.server.issuer == target.server.issuer && self.target.resource == target.resource

@@ -4,6 +4,7 @@
 //! token at all, and its refusal says best what it wants. A refusal is answered with what costs least: a token that
 //! another instance got meanwhile, the refresh token, and the user last.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use leeward::Now;
@@ -35,7 +36,16 @@ pub(crate) async fn obtain(
     let Some(owner) = Owner::new(upstream, principal) else {
         return Ok(None);
     };
-    let kept = load(io, &owner.key(), Kept::from_record).await?;
+    let mut kept = load(io, &owner.key(), Kept::from_record).await?;
+    if kept.as_ref().is_some_and(|kept| !kept.is_meant(owner.settings)) {
+        // Nothing that could be had by it would be taken.
+        kept = None;
+        drop_grant(
+            io,
+            owner.key(),
+            "the configuration wants another kind of grant now",
+        );
+    }
     let outcome = match why {
         Why::First => match kept {
             Some(kept) => first(io, &owner, kept).await,
@@ -69,23 +79,38 @@ async fn first(io: &mut Io, owner: &Owner<'_>, kept: Kept) -> Result<Option<Gran
     }
     let good = !kept.is_over(now);
     match renew(io, owner, &kept).await {
-        Ok(Some(renewed)) => {
+        Ok(Renewal::Done(renewed)) => {
             let now = io.now().await;
             Ok(Some(renewed.granted(now)))
         }
         // Good for a while yet: an outage over there is no reason to do without.
-        Ok(None) if good => Ok(Some(kept.granted_until_over(now))),
+        Ok(Renewal::No) if good => Ok(Some(kept.granted_until_over(now))),
         Err(_) if good => Ok(Some(kept.granted_until(now, now.mono + RENEWAL_PAUSE))),
-        Ok(None) => Ok(None),
+        Ok(Renewal::No | Renewal::Gone) => Ok(None),
         Err(trouble) => Err(trouble),
     }
 }
 
-/// The grant with a new token, without the user; `None` if that cannot be.
-async fn renew(io: &mut Io, owner: &Owner<'_>, kept: &Kept) -> Result<Option<Kept>, Trouble> {
+/// What came of renewing a grant.
+enum Renewal {
+    Done(Box<Kept>),
+    /// It cannot be renewed.
+    No,
+    /// There is none any more.
+    Gone,
+}
+
+impl Renewal {
+    fn done(kept: Kept) -> Self {
+        Self::Done(Box::new(kept))
+    }
+}
+
+/// The grant with a new token, without the user.
+async fn renew(io: &mut Io, owner: &Owner<'_>, kept: &Kept) -> Result<Renewal, Trouble> {
     let unattended = owner.settings.grant == GrantType::ClientCredentials;
     if !unattended && kept.refresh.is_none() {
-        return Ok(None);
+        return Ok(Renewal::No);
     }
     let issuer = Some(&*kept.target.server.issuer);
     let hint = Some(&*kept.target.metadata).filter(|hint| !hint.is_empty());
@@ -96,15 +121,15 @@ async fn renew(io: &mut Io, owner: &Owner<'_>, kept: &Kept) -> Result<Option<Kep
             owner.key(),
             "the authority trusts another authorization server now",
         );
-        return Ok(None);
+        return Ok(Renewal::Gone);
     }
     if unattended {
         let asked = kept.asked.clone();
-        return stand_for_itself(io, owner, Some(kept), target, asked)
-            .await
-            .map(Some);
+        let renewed = stand_for_itself(io, owner, Some(kept), target, asked).await;
+        return renewed.map(Renewal::done);
     }
-    refresh(io, owner, kept, target).await
+    let renewed = refresh(io, owner, kept, target).await?;
+    Ok(renewed.map_or(Renewal::No, Renewal::done))
 }
 
 /// Another grant than that which was refused, or than none.
@@ -243,7 +268,7 @@ async fn stand_for_itself(
         Ok(tokens) => {
             let client = client.to_keep();
             // Another token of the same client's is the same grant: what it brought may stay.
-            let same = |kept: &&Kept| kept.client.id == client.id && kept.redirect_uri.is_empty();
+            let same = |kept: &&Kept| kept.client.id == client.id;
             let Some(kept) = kept.filter(same) else {
                 return owner
                     .grant(io, target, client, String::new(), scopes, tokens)
@@ -271,14 +296,22 @@ pub(crate) async fn sign_out(
         return Ok(());
     };
     let login = record::login_key(&owner.name);
-    if let Some(pending) = load(io, &login, record::login_of).await? {
-        io.keep(pending, None);
-        io.keep(login, None);
-    }
-    let Some(kept) = load(io, &owner.key(), Kept::from_record).await? else {
-        return Ok(());
-    };
+    let pending = load(io, &login, record::login_of).await;
+    let kept = load(io, &owner.key(), Kept::from_record).await;
+    // Also what could not be read.
     io.keep(owner.key(), None);
+    io.keep(login, None);
+    if let Ok(Some(pending)) = &pending {
+        io.keep(pending.clone(), None);
+    }
+    if let Some(kept) = kept? {
+        revoke_all(io, &owner, kept).await?;
+    }
+    pending.map(drop)
+}
+
+/// Has the tokens of a grant revoked, where that can be.
+async fn revoke_all(io: &mut Io, owner: &Owner<'_>, kept: Kept) -> Result<(), Trouble> {
     let server = &kept.target.server;
     let client = Client::again(owner.settings, server, &kept.client);
     let Some(client) = client.filter(|_| !server.revocation.is_empty()) else {

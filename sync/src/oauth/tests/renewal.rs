@@ -5,6 +5,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use leeward::Millis;
+use leeward::border::Callback;
 use serde_json::{Value, json};
 
 use super::world::*;
@@ -230,29 +231,67 @@ fn a_token_that_ended_without_a_way_to_renew_it_is_not_sent() {
 }
 
 #[test]
-fn a_grant_is_renewed_only_while_the_authority_trusts_its_issuer() {
-    let moved = alloc::rc::Rc::new(core::cell::Cell::new(false));
-    let now_moved = moved.clone();
-    let servers = with(move |seen| {
-        let other = json!({"resource": URL, "authorization_servers": ["https://other.example"]});
-        let mut document = server();
-        document["issuer"] = json!("https://other.example");
-        match &*seen.http.url {
-            PATH if now_moved.get() => Some(reply(200, other)),
-            "https://other.example/.well-known/oauth-authorization-server" => Some(reply(200, document)),
-            _ => None,
-        }
-    });
-    let mut world = World::new(json!({}), servers);
-    world.login(None).unwrap();
-    moved.set(true);
-    world.pass(HOUR);
-    assert_eq!(world.first(None).unwrap(), None);
-    assert!(refreshes(&world).is_empty());
-    assert_eq!(
-        world.dropped,
-        ["the authority trusts another authorization server now"]
-    );
+fn a_grant_is_used_only_while_the_authority_trusts_its_issuer() {
+    for late in [LATE, HOUR] {
+        let moved = alloc::rc::Rc::new(core::cell::Cell::new(false));
+        let now_moved = moved.clone();
+        let servers = with(move |seen| {
+            let other = json!({"resource": URL, "authorization_servers": ["https://other.example"]});
+            let mut document = server();
+            document["issuer"] = json!("https://other.example");
+            match &*seen.http.url {
+                PATH if now_moved.get() => Some(reply(200, other)),
+                "https://other.example/.well-known/oauth-authorization-server" => Some(reply(200, document)),
+                _ => None,
+            }
+        });
+        let mut world = World::new(json!({}), servers);
+        world.login(None).unwrap();
+        moved.set(true);
+        world.pass(late);
+        assert_eq!(world.first(None).unwrap(), None);
+        assert!(refreshes(&world).is_empty());
+        assert_eq!(
+            world.dropped,
+            ["the authority trusts another authorization server now"]
+        );
+    }
+}
+
+#[test]
+fn a_grant_of_a_kind_that_is_not_configured_any_more_is_none() {
+    let jwk = json!({"kty": "EC", "crv": "P-256", "x": "x", "y": "y"});
+    let dpop = json!({"dpop": {"key": "k1", "algorithm": "ES256", "jwk": jwk}});
+    let client = json!({"issuer": ISSUER, "clientId": "c", "clientSecret": "s"});
+    let own = json!({"grant": "client_credentials", "clients": [client]});
+    for (before, after) in [(json!({}), dpop), (json!({}), own.clone()), (own, json!({}))] {
+        let mut world = World::new(before, usual());
+        world.login(None).unwrap();
+        let mut other = World::new(
+            after,
+            with(|seen| {
+                (seen.http.url == TOKEN).then(|| {
+                    let kind = if seen.header("dpop").is_some() {
+                        "DPoP"
+                    } else {
+                        "Bearer"
+                    };
+                    reply(
+                        200,
+                        json!({"access_token": "new", "token_type": kind, "refresh_token": "r"}),
+                    )
+                })
+            }),
+        );
+        other.vault = world.vault;
+        assert_eq!(other.first(None).unwrap(), None);
+        assert_eq!(
+            other.dropped,
+            ["the configuration wants another kind of grant now"]
+        );
+        assert_eq!(other.login(None).unwrap().token, secret("new"));
+        assert!(refreshes(&other).is_empty());
+    }
 }
 
 #[test]
@@ -320,6 +359,22 @@ fn signing_out_forgets_then_revokes() {
     world.sign_out(None).unwrap();
     world.sign_out(Some("ann")).unwrap();
     assert_eq!(world.seen.len(), asked);
+}
+
+#[test]
+fn what_cannot_be_read_is_forgotten_all_the_same() {
+    let mut world = world(|_| panic!("not asked"));
+    for unreadable in ["login:", "grant:"] {
+        world.user = Box::new(|url, _| Some(Ok(Callback::Elsewhere(url.into()))));
+        world.login(Some("ann")).unwrap_err();
+        let ann = |world: &World| world.vault.keys().any(|key| key.starts_with("login:"));
+        assert!(ann(&world));
+        world.unreadable = Some(unreadable);
+        assert_eq!(reason(world.sign_out(Some("ann"))), "vault_failed");
+        assert_eq!(reason(world.sign_out(None)), "vault_failed");
+        assert!(!ann(&world) && world.vault.keys().all(|key| !key.starts_with("grant:")));
+        world.unreadable = None;
+    }
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub(super) struct World {
     /// Is given the URL, and its query; `None`: the user never comes back.
     pub(super) user: User,
     pub(super) vault: BTreeMap<String, Vec<u8>>,
+    /// Records whose keys begin so cannot be read.
+    pub(super) unreadable: Option<&'static str>,
     pub(super) seen: Vec<Seen>,
     pub(super) shown: Vec<BTreeMap<String, String>>,
     pub(super) dropped: Vec<&'static str>,
@@ -140,6 +142,7 @@ impl World {
             servers: Box::new(servers),
             user: Box::new(|_, query| Some(Ok(returns(query)))),
             vault: BTreeMap::new(),
+            unreadable: None,
             seen: Vec::new(),
             shown: Vec::new(),
             dropped: Vec::new(),
@@ -194,9 +197,7 @@ impl World {
         caller: Option<Caller>,
     ) -> Result<(Option<String>, Granted), Trouble> {
         let (upstream, query) = (self.upstream.clone(), String::from(query));
-        self.run(|mut io| {
-            Box::pin(async move { finish(&mut io, &upstream, &query, caller.as_ref()).await })
-        })
+        self.run(|mut io| Box::pin(async move { finish(&mut io, &upstream, &query, caller.as_ref()).await }))
     }
 
     pub(super) fn sign_out(&mut self, principal: Option<&str>) -> Result<(), Trouble> {
@@ -272,7 +273,11 @@ impl World {
             },
             Output::Load { op, key } => {
                 assert!(key.len() <= 128 && key.bytes().all(|byte| byte.is_ascii_graphic()));
-                let result = Ok(self.vault.get(&key).cloned());
+                let fails = self.unreadable.is_some_and(|kind| key.starts_with(kind));
+                let result = match fails {
+                    true => Err("locked".into()),
+                    false => Ok(self.vault.get(&key).cloned()),
+                };
                 Input::Loaded { op, result }
             }
             Output::Keep { key, record } => {
