@@ -81,6 +81,8 @@ struct Seat {
     /// What the flow under way does.
     flow: Option<Work>,
     waiting: Vec<Wish>,
+    /// When its principal signed out last.
+    ended: u64,
     /// Flows that failed in a row; the last failure stands until then.
     failures: u32,
     failed: Option<(Trouble, Millis)>,
@@ -155,6 +157,13 @@ impl Grants {
         seat.principal.clone()
     }
 
+    /// The name of the grant that a seat holds.
+    pub(crate) fn identity(&self, number: u64) -> Option<String> {
+        let seat = self.seats.iter().find(|seat| seat.number == number)?;
+        let held = seat.held.as_ref()?;
+        Some(held.granted.identity.clone())
+    }
+
     /// A seat's flow ended.
     pub(crate) fn done(&mut self, now: Millis, number: u64, result: Result<Option<Granted>, Trouble>) {
         let Some(mut seat) = self.take_by(number) else {
@@ -218,9 +227,9 @@ impl Grants {
         let mut seat = self.take(principal);
         let number = seat.number;
         for wish in core::mem::take(&mut seat.waiting) {
-            let trouble = Trouble::authorization("signed_out", "the principal signed out");
-            self.answer(wish.asker, Err(trouble));
+            self.answer(wish.asker, Err(signed_out()));
         }
+        seat.ended = self.number();
         self.wanted.retain(|(seat, ..)| *seat != number);
         (seat.held, seat.failed) = (None, None);
         seat.flow = Some(Work::SignOut);
@@ -228,7 +237,14 @@ impl Grants {
         number
     }
 
-    fn number(&mut self) -> u64 {
+    /// Whether the principal signed out after that number was given.
+    pub(crate) fn ended_since(&self, principal: Option<&str>, number: u64) -> bool {
+        let of = |seat: &&Seat| seat.principal.as_deref() == principal;
+        self.seats.iter().find(of).is_some_and(|seat| seat.ended > number)
+    }
+
+    /// The next number: of a seat, a token, or a moment.
+    pub(crate) fn number(&mut self) -> u64 {
         self.last = self.last.saturating_add(1);
         self.last
     }
@@ -252,6 +268,7 @@ impl Grants {
             looked: false,
             flow: None,
             waiting: Vec::new(),
+            ended: 0,
             failures: 0,
             failed: None,
             steps: Vec::new(),
@@ -400,6 +417,10 @@ impl Seat {
             }
         }
     }
+}
+
+pub(crate) fn signed_out() -> Trouble {
+    Trouble::authorization("signed_out", "the principal signed out")
 }
 
 fn refused() -> Trouble {

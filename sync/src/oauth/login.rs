@@ -110,6 +110,12 @@ pub(super) async fn authorize(
     }
 }
 
+/// Names the authorization that a redirect answers, if it does.
+pub(crate) fn awaited(query: &str) -> Option<String> {
+    let returned = Returned::read(query).ok()?;
+    returned.state().map(record::pending_key)
+}
+
 /// The redirect of an authorization that was begun elsewhere or earlier: whose grant it is, and the grant. `caller`: who
 /// came back, if that is known.
 pub(crate) async fn finish(
@@ -233,7 +239,7 @@ fn elsewhere(link: Secret) -> Trouble {
     Trouble::authorization("login_required", message).with_link(link)
 }
 
-fn stranger() -> Trouble {
+pub(crate) fn stranger() -> Trouble {
     let message = "the redirect belongs to no authorization that is under way";
     Trouble::authorization("state_mismatch", message)
 }

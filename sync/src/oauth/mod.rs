@@ -35,7 +35,7 @@ use leeward::{Millis, Now};
 
 pub(crate) use challenge::Challenge;
 pub(crate) use exchange::{nonce_of, prove};
-pub(crate) use login::finish;
+pub(crate) use login::{awaited, finish, stranger};
 pub(crate) use obtain::{obtain, sign_out};
 pub(crate) use scopes::Scopes;
 

@@ -3,15 +3,17 @@
 //! Each has a number among those of flights, counted from the far end, so that the desk keeps its context alive as it does
 //! for a flight. A context that is gone takes its flows along; others who wait for the same grant have it obtained anew.
 
+use alloc::string::String;
+
 use leeward::border::{Credential, Errand, ErrandId, FlightId};
 use leeward::{Ctx, Now, Output};
 
 use super::Replica;
 use crate::exec::TaskId;
 use crate::flow::{self, Obtained, Secret};
-use crate::grants::{Asker, Wish};
+use crate::grants::{Asker, Wish, signed_out};
 use crate::limits::MAX_ERRANDS;
-use crate::oauth::Granted;
+use crate::oauth::{self, Granted};
 use crate::trouble::Trouble;
 
 /// The first number, which a host's double still holds exactly; then downwards.
@@ -29,10 +31,14 @@ pub(super) struct Job {
 enum Kind {
     /// A seat's flow obtains a grant.
     Obtain(TaskId, u64),
-    /// A seat's flow ends a grant, for the host.
-    SignOut(TaskId, u64),
-    /// A flow takes a redirect, for the host.
-    Finish(TaskId),
+    /// A seat's flow ends a grant, for the host; `late`: one that came when its principal had signed out.
+    SignOut { task: TaskId, seat: u64, late: bool },
+    /// A flow takes a redirect, for the host: which, and since when.
+    Finish {
+        task: TaskId,
+        awaited: Option<String>,
+        since: u64,
+    },
     /// The host waits for a seat's flow.
     Waits,
 }
@@ -64,24 +70,50 @@ impl Replica {
                     self.link
                         .grants
                         .claim(at, principal, Wish { asker, ctx, refused });
-                    Kind::Waits
+                    Some(Kind::Waits)
                 }
                 Errand::Callback { query, caller } => {
-                    let flow = flow::finish(self.upstream.clone(), query, caller);
-                    Kind::Finish(self.executor.start(flight, ctx, flow))
+                    let awaited = oauth::awaited(&query);
+                    // The vault may still have what is being used.
+                    let fresh = awaited.is_none() || !self.finishes(awaited.as_ref());
+                    fresh.then(|| {
+                        let flow = flow::finish(self.upstream.clone(), query, caller);
+                        Kind::Finish {
+                            task: self.executor.start(flight, ctx, flow),
+                            awaited,
+                            since: self.link.grants.number(),
+                        }
+                    })
                 }
-                Errand::SignOut { principal } => {
-                    let seat = self.link.grants.sign_out(principal.as_deref());
-                    self.stop(seat);
-                    self.core.sign_out(principal.as_deref());
-                    let flow = flow::sign_out(self.upstream.clone(), principal);
-                    Kind::SignOut(self.executor.start(flight, ctx, flow), seat)
-                }
+                Errand::SignOut { principal } => Some(self.part(flight, ctx, principal, false)),
             };
-            self.jobs.insert(flight, Job { owner: ctx, kind });
+            if let Some(kind) = kind {
+                self.jobs.insert(flight, Job { owner: ctx, kind });
+            } else {
+                self.tell(ctx, id, Err(oauth::stranger()));
+            }
         }
         self.run(now);
         id
+    }
+
+    /// Whether such a redirect is being taken.
+    fn finishes(&self, redirect: Option<&String>) -> bool {
+        let same = |flight: FlightId| {
+            let kind = self.jobs.get(flight).map(|job| &job.kind);
+            matches!(kind, Some(Kind::Finish { awaited, .. }) if awaited.as_ref() == redirect)
+        };
+        self.jobs.keys().any(same)
+    }
+
+    /// Begins to end the grant of a principal.
+    fn part(&mut self, flight: FlightId, ctx: Ctx, principal: Option<String>, late: bool) -> Kind {
+        let seat = self.link.grants.sign_out(principal.as_deref());
+        self.stop(seat);
+        self.core.sign_out(principal.as_deref());
+        let flow = flow::sign_out(self.upstream.clone(), principal);
+        let task = self.executor.start(flight, ctx, flow);
+        Kind::SignOut { task, seat, late }
     }
 
     fn draw_job(&mut self) -> FlightId {
@@ -124,14 +156,33 @@ impl Replica {
                     Obtained::Grant(granted) => granted,
                     _ => None,
                 });
+                let before = self.link.grants.identity(seat);
                 self.link.grants.done(at, seat, granted);
+                if before.is_some() && self.link.grants.identity(seat) != before {
+                    // Maybe nobody waits any more whose answer would tell.
+                    let principal = self.link.grants.principal(seat);
+                    self.core.sign_out(principal.as_deref());
+                }
                 self.desk.disown(job.owner, flight);
             }
-            (Kind::SignOut(_, seat), result) => {
+            (Kind::SignOut { seat, late, .. }, result) => {
                 self.link.grants.done(at, seat, Ok(None));
-                self.tell(job.owner, id, result.map(|_| None));
+                let result = if late {
+                    Err(signed_out())
+                } else {
+                    result.map(|_| None)
+                };
+                self.tell(job.owner, id, result);
+            }
+            (Kind::Finish { since, .. }, Ok(Obtained::Finished(principal, _)))
+                if self.link.grants.ended_since(principal.as_deref(), since) =>
+            {
+                let kind = self.part(flight, job.owner, principal, true);
+                self.jobs.insert(flight, Job { kind, ..job });
             }
             (_, Ok(Obtained::Finished(principal, granted))) => {
+                // It may be of another user of the authority's: what the one before was shown is not for that one.
+                self.core.sign_out(principal.as_deref());
                 let credential = self.credential(&granted);
                 self.link.grants.learn(at, principal.as_deref(), granted);
                 self.tell(job.owner, id, Ok(Some(credential)));
@@ -147,8 +198,8 @@ impl Replica {
             return false;
         };
         let (task, seat) = match job.kind {
-            Kind::Obtain(task, seat) | Kind::SignOut(task, seat) => (task, Some(seat)),
-            Kind::Finish(task) => (task, None),
+            Kind::Obtain(task, seat) | Kind::SignOut { task, seat, .. } => (task, Some(seat)),
+            Kind::Finish { task, .. } => (task, None),
             Kind::Waits => {
                 self.link.grants.leave(ErrandId(flight.0));
                 return true;
@@ -164,7 +215,9 @@ impl Replica {
     /// Ends the flow of a seat.
     fn stop(&mut self, seat: u64) {
         let task_of = |flight: FlightId| match self.jobs.get(flight)?.kind {
-            Kind::Obtain(task, of) | Kind::SignOut(task, of) if of == seat => Some((flight, task)),
+            Kind::Obtain(task, of) | Kind::SignOut { task, seat: of, .. } if of == seat => {
+                Some((flight, task))
+            }
             _ => None,
         };
         let found = self.jobs.keys().find_map(task_of);
@@ -174,7 +227,7 @@ impl Replica {
             self.executor.cancel(task, &mut self.link, &mut self.desk);
             match job.kind {
                 // Another sign-out takes its place.
-                Kind::SignOut(..) => self.tell(job.owner, ErrandId(flight.0), Ok(None)),
+                Kind::SignOut { .. } => self.tell(job.owner, ErrandId(flight.0), Ok(None)),
                 _ => self.desk.disown(job.owner, flight),
             }
         }

@@ -632,6 +632,88 @@ fn an_errand_ends_though_the_host_never_answers() {
     assert!(world.replica.jobs.is_empty());
 }
 
+/// A world whose user is elsewhere, and the redirect of the authorization that the user of `world.caller` agreed to.
+fn elsewhere(agreed: &Agreed) -> (World, Errand) {
+    let mut world = world(USER, ABLE, agreed);
+    world.cabinet.user = Box::new(|url| Some(Ok(Callback::Elsewhere(url.into()))));
+    world.ask(1, "get_z");
+    let query = redirect_of(&world.cabinet.shown[0].1);
+    (world, Errand::Callback { query, caller: None })
+}
+
+#[test]
+fn a_redirect_that_is_brought_twice_at_once_is_taken_once() {
+    let (mut world, errand) = elsewhere(&Agreed::default());
+    let first = world.replica.errand(world.clock(), Ctx(0), errand.clone());
+    let second = world.errand(errand);
+    let told: Vec<_> = (world.cabinet.told.iter())
+        .map(|(id, result)| (*id, result.is_ok()))
+        .collect();
+    assert_eq!(told, [(second, false), (first, true)]);
+    assert_eq!(world.forms(), 1, "the code was sent once");
+}
+
+#[test]
+fn who_signs_out_while_a_login_is_finished_stays_signed_out() {
+    let (mut world, errand) = elsewhere(&Agreed::default());
+    let finish = world.replica.errand(world.clock(), Ctx(0), errand);
+    let end = world.errand(Errand::SignOut {
+        principal: Some("ann".into()),
+    });
+    let [ended, finished] = &*world.cabinet.told else {
+        panic!("{:?}", world.cabinet.told)
+    };
+    assert!(ended.0 == end && ended.1.is_ok());
+    assert_eq!(finished.0, finish);
+    assert!(finished.1.as_ref().unwrap_err().data.contains("signed_out"));
+    assert_eq!(world.forms(), 1, "tokens came");
+    assert!(world.cabinet.vault.is_empty() && world.replica.jobs.is_empty());
+    world.ask(2, "book_b");
+    assert_eq!(world.codes()[1], "authority_auth_required");
+}
+
+#[test]
+fn who_logs_in_anew_is_served_nothing_of_before() {
+    let agreed = Agreed::default();
+    let (mut world, errand) = elsewhere(&agreed);
+    world.errand(errand);
+    agreed.needs().store(1, Ordering::Relaxed);
+    world.ask(2, "get_b");
+    agreed.needs().store(0, Ordering::Relaxed);
+    world.ask(3, "get_a");
+    let asked = world.tokens().len();
+    let (hit, _) = world.serve(0, &call(4, "get_a"));
+    assert!(matches!(hit, Served::Reply { .. }), "{hit:?}");
+    let query = redirect_of(&world.cabinet.shown[1].1);
+    world.errand(Errand::Callback { query, caller: None });
+    world.ask(5, "get_a");
+    assert_eq!(world.tokens().get(asked..), Some(&["Bearer MARKER-token-2"][..]));
+}
+
+#[test]
+fn who_logs_in_anew_when_nobody_waits_is_served_nothing_of_before() {
+    let agreed = Agreed::default();
+    let mut world = world(USER, ABLE, &agreed);
+    world.cabinet.user = Box::new(consents);
+    world.ask(1, "get_z");
+    world.cabinet.user = Box::new(|_| None);
+    agreed.needs().store(1, Ordering::Relaxed);
+    let ticket = world.wait(0, &call(2, "get_b"));
+    world.pump();
+    agreed.needs().store(0, Ordering::Relaxed);
+    world.handle(0, Input::Cancel { ticket });
+    world.ask(3, "get_a");
+    let asked = world.tokens().len();
+    let (hit, _) = world.serve(0, &call(4, "get_a"));
+    assert!(matches!(hit, Served::Reply { .. }), "{hit:?}");
+    let (op, url) = world.cabinet.shown.pop().unwrap();
+    let result = Ok(Callback::Query(redirect_of(&url)));
+    world.handle(0, Input::Authorized { op, result });
+    world.pump();
+    world.ask(5, "get_a");
+    assert_eq!(world.tokens().get(asked..), Some(&["Bearer MARKER-token-2"][..]));
+}
+
 #[test]
 fn who_signs_out_is_served_nothing_of_before() {
     let agreed = Agreed::default();
