@@ -179,6 +179,11 @@ impl Returned {
         self.field("state")
     }
 
+    /// Whether it says that scopes were asked for which there are not.
+    pub(crate) fn refuses_scopes(&self) -> bool {
+        self.field("error") == Some("invalid_scope")
+    }
+
     /// The code, if it comes from this issuer. `must`: its metadata promises that it names itself.
     pub(crate) fn code(&self, issuer: &str, must: bool) -> Result<&str, Trouble> {
         // 2026-07-28, Authorization Response Validation: before anything else, also of an error.

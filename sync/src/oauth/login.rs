@@ -163,7 +163,13 @@ async fn redeem(
     returned: &Returned,
 ) -> Result<Kept, Trouble> {
     let server = &pending.target.server;
-    let code = returned.code(&server.issuer, server.names_itself)?;
+    let code = match returned.code(&server.issuer, server.names_itself) {
+        Err(trouble) if returned.refuses_scopes() && trouble.reason == Some("authorization_failed") => {
+            owner.forget_asked(io).await?;
+            return Err(trouble);
+        }
+        code => code?,
+    };
     let form = Form::grant("authorization_code")
         .with("code", code)
         .with("redirect_uri", &pending.redirect_uri)
@@ -177,8 +183,10 @@ async fn redeem(
                 .await
         }
         Err(refusal) => {
-            if refusal.error == "invalid_client" {
-                forget_client(io, &pending);
+            match &*refusal.error {
+                "invalid_client" => forget_client(io, &pending),
+                "invalid_scope" => owner.forget_asked(io).await?,
+                _ => {}
             }
             let message = "the authorization server gave no token for the user's authorization";
             Err(Trouble::authorization("token_refused", message).with_detail(&refusal.detail))

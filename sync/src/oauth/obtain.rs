@@ -279,6 +279,9 @@ async fn stand_for_itself(
             owner.renewed(io, renewed, scopes, tokens).await
         }
         Err(refusal) => {
+            if refusal.error == "invalid_scope" {
+                owner.forget_asked(io).await?;
+            }
             let message = "the authorization server gave no token for the client's credentials";
             Err(Trouble::authorization("token_refused", message).with_detail(&refusal.detail))
         }
@@ -330,6 +333,20 @@ async fn identity(io: &mut Io) -> Result<String, Trouble> {
 }
 
 impl Owner<'_> {
+    /// Forgets which scopes were asked for. One that there is not any more would spoil all that is asked with it.
+    pub(super) async fn forget_asked(&self, io: &mut Io) -> Result<(), Trouble> {
+        let key = self.key();
+        if let Some(kept) = load(io, &key, Kept::from_record).await? {
+            let rest = Kept {
+                asked: Scopes::default(),
+                ..kept
+            };
+            let record = rest.to_record(&key);
+            io.keep(key, Some(record));
+        }
+        Ok(())
+    }
+
     /// Keeps a new grant.
     pub(super) async fn grant(
         &self,

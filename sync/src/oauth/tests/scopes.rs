@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use leeward::Millis;
+use leeward::border::Callback;
 use serde_json::{Value, json};
 
 use super::world::*;
@@ -161,6 +163,46 @@ fn a_refusal_that_no_scope_would_change_asks_nobody() {
         );
     }
     assert!(world.seen.is_empty());
+}
+
+#[test]
+fn a_scope_that_is_no_more_spoils_one_attempt_alone() {
+    let refuses = || {
+        let mut tries = 0;
+        with(move |seen| {
+            tries += u32::from(seen.http.url.ends_with("/token"));
+            let spoilt = tries > 1 && seen.field("scope").contains("old");
+            spoilt.then(|| reply(400, json!({"error": "invalid_scope"})))
+        })
+    };
+    let mut world = World::new(json!({}), refuses());
+    world.refused(None, None, 401, r#"Bearer scope="old""#).unwrap();
+    world.user = Box::new(|_, query| {
+        let error = alloc::format!("error=invalid_scope&state={}", query["state"]);
+        Some(Ok(match query["scope"].contains("old") {
+            true => Callback::Query(error),
+            false => returns(query),
+        }))
+    });
+    let outcome = world.refused(None, Some("at1"), 403, &insufficient("new"));
+    assert_eq!(
+        (reason(outcome), asked(&world)),
+        ("authorization_failed", "old new")
+    );
+    let granted = world.first(None).unwrap().unwrap();
+    assert_eq!(granted.token, secret("at1"), "what there is stays");
+    world
+        .refused(None, Some("at1"), 403, &insufficient("new"))
+        .unwrap();
+    assert_eq!(asked(&world), "new");
+
+    let client = json!({"issuer": ISSUER, "clientId": "c", "clientSecret": "s"});
+    let own = json!({"grant": "client_credentials", "clients": [client]});
+    let mut world = World::new(own, refuses());
+    world.refused(None, None, 401, r#"Bearer scope="old""#).unwrap();
+    world.pass(Millis(3_600_000));
+    assert_eq!(reason(world.first(None)), "token_refused");
+    assert_eq!(world.first(None).unwrap().unwrap().token, secret("at2"));
 }
 
 #[test]
