@@ -164,6 +164,13 @@ mod tests {
             ("https://as.example/#f", false, false),
             ("https://as.example\\@evil.example/", false, false),
             ("https://2130706433/", false, false),
+            ("https://127.1/", false, false),
+            ("https://0x7f.0.0.1/", false, false),
+            ("https://0177.0.0.1/", false, false),
+            ("https://127.0.0.1./", false, false),
+            ("https://%6cocalhost/", false, false),
+            ("https://[::ffff:7f00:1]/", false, true),
+            ("https://[0:0:0:0:0:0:0:1]/", false, true),
             ("file:///etc/passwd", false, false),
             ("", false, false),
         ] {

@@ -320,11 +320,13 @@ async fn revoke_all(io: &mut Io, owner: &Owner<'_>, kept: Kept) -> Result<(), Tr
     let Some(client) = client.filter(|_| !server.revocation.is_empty()) else {
         return Ok(());
     };
-    // The refresh token first: with it go the access tokens (RFC 7009, section 2.1).
-    if let Some(token) = &kept.refresh {
-        revoke(io, server, &client, &token.0, "refresh_token").await?;
-    }
-    revoke(io, server, &client, &kept.access.0, "access_token").await
+    // The refresh token first: with it go the access tokens (RFC 7009, section 2.1). Where it does not, they may still.
+    let refresh = match &kept.refresh {
+        Some(token) => revoke(io, server, &client, &token.0, "refresh_token").await,
+        None => Ok(()),
+    };
+    let access = revoke(io, server, &client, &kept.access.0, "access_token").await;
+    refresh.and(access)
 }
 
 /// A name for a grant, of which nothing can be told.

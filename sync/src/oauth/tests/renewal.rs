@@ -389,6 +389,7 @@ fn what_cannot_be_revoked_is_forgotten_all_the_same() {
         let mut world = World::new(json!({}), servers);
         world.login(None).unwrap();
         assert_eq!(world.sign_out(None).is_err(), fails, "{shown}");
+        assert_eq!(world.sent("https://as.example/revoke").len(), 2, "one tries all");
         assert!(world.vault.keys().all(|key| key.starts_with("client:")));
     }
 }
