@@ -232,6 +232,16 @@ async fn refresh(
             let granted = kept.granted.clone();
             owner.renewed(io, renewed, granted, tokens).await.map(Some)
         }
+        // No word about the token: a pause, or a nonce that went stale once more (RFC 9449, section 8).
+        Err(refusal)
+            if matches!(
+                &*refusal.error,
+                "temporarily_unavailable" | "server_error" | "slow_down" | "use_dpop_nonce"
+            ) =>
+        {
+            let message = "the authorization server does not renew the grant now";
+            Err(Trouble::authorization("token_refused", message).with_detail(&refusal.detail))
+        }
         Err(refusal) => {
             // What was asked for, and when, is still to be known.
             let rest = Kept {

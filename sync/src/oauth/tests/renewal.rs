@@ -136,6 +136,33 @@ fn an_outage_ends_no_grant() {
 }
 
 #[test]
+fn a_refusal_that_says_nothing_of_the_refresh_token_costs_no_grant() {
+    for error in [
+        "temporarily_unavailable",
+        "server_error",
+        "slow_down",
+        "use_dpop_nonce",
+    ] {
+        let mut world = world(move |_| reply(400, json!({"error": error})));
+        world.pass(LATE);
+        assert_eq!(
+            world.first(None).unwrap().unwrap().token,
+            secret("at1"),
+            "good yet"
+        );
+        assert_eq!(
+            reason(world.refused(None, Some("at1"), 401, "Bearer")),
+            "token_refused"
+        );
+        assert!(
+            world.vault.values().any(|record| contains(record, "rt1")),
+            "{error}"
+        );
+        assert!(world.dropped.is_empty());
+    }
+}
+
+#[test]
 fn a_refresh_token_that_was_revoked_is_not_tried_again() {
     let mut world = world(|seen| match seen.field("grant_type") {
         "refresh_token" => reply(400, json!({"error": "invalid_grant"})),
