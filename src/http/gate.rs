@@ -175,7 +175,10 @@ impl Gate {
             Identity::Unknown => Err("the caller is not known"),
         };
         let caller = match caller {
-            Ok(Caller::Anonymous) if config.anonymous == Anonymous::Deny => Err("a credential is needed"),
+            // A grant that many share is not for one of them to end, of whom nothing is known.
+            Ok(Caller::Anonymous) if is_grant || config.anonymous == Anonymous::Deny => {
+                Err("a credential is needed")
+            }
             caller => caller,
         };
         let caller = caller.map_err(|message| Stop::Refused(Code::Unauthenticated, message))?;

@@ -336,6 +336,14 @@ fn a_grant_is_ended_by_its_own_caller_where_there_are_grants() {
         ask("DELETE", &sound(&[("origin", "https://evil.example")])),
         Err((403, None))
     );
+    let open = r#"{"anonymous":"public-only"}"#;
+    let head = Head {
+        method: "DELETE",
+        path: GRANT,
+        headers: &sound(&[("authorization", "")]),
+    };
+    let nobody = gate.admit(&Config::parse(open).unwrap(), &head, Identity::Bearer, 0);
+    assert_eq!(nobody.unwrap_err().status, 401, "theirs is everybody's");
     for method in ["GET", "POST", "PUT"] {
         assert_eq!(
             ask(method, &sound(&[])),
