@@ -137,7 +137,12 @@ fn is_field(text: &str) -> bool {
 }
 
 /// What the user brought back to the redirect URI (RFC 6749, section 4.1.2; RFC 9207).
-pub(crate) struct Returned(Vec<(String, String)>);
+pub(crate) struct Returned {
+    fields: Vec<(String, String)>,
+    /// Whether all of it can be read. What cannot ends the authorization that it names all the same: the user has been
+    /// there, and will not come back by the same link.
+    is_fit: bool,
+}
 
 impl core::fmt::Debug for Returned {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -148,29 +153,33 @@ impl core::fmt::Debug for Returned {
 impl Returned {
     /// Reads a query, with or without its `?`.
     pub(crate) fn read(query: &str) -> Result<Self, Trouble> {
-        let unfit = || Trouble::authorization("invalid_callback", "the redirect's query is not valid");
         if query.len() > MAX_CALLBACK_BYTES {
             return Err(unfit());
         }
-        let mut fields: Vec<(String, String)> = Vec::new();
+        let mut returned = Self {
+            fields: Vec::new(),
+            is_fit: true,
+        };
         let query = query.strip_prefix('?').unwrap_or(query);
         for field in query.split('&').filter(|field| !field.is_empty()) {
             let (name, value) = field.split_once('=').unwrap_or((field, ""));
-            let name = unescape(name).ok_or_else(unfit)?;
+            let name = unescape(name).unwrap_or_default();
             if !["code", "state", "iss", "error", "error_description"].contains(&&*name) {
                 continue;
             }
             // RFC 6749, section 3.1: no parameter more than once.
-            if fields.iter().any(|(known, _)| *known == name) {
-                return Err(unfit());
+            let is_known = returned.fields.iter().any(|(known, _)| *known == name);
+            match unescape(value).filter(|_| !is_known) {
+                Some(value) => returned.fields.push((name, value)),
+                None if name == "state" => return Err(unfit()),
+                None => returned.is_fit = false,
             }
-            fields.push((name, unescape(value).ok_or_else(unfit)?));
         }
-        Ok(Self(fields))
+        Ok(returned)
     }
 
     fn field(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.fields.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| &**value).filter(|value| !value.is_empty())
     }
 
@@ -186,8 +195,11 @@ impl Returned {
 
     /// The code, if it comes from this issuer. `must`: its metadata promises that it names itself.
     pub(crate) fn code(&self, issuer: &str, must: bool) -> Result<&str, Trouble> {
+        if !self.is_fit {
+            return Err(unfit());
+        }
         // 2026-07-28, Authorization Response Validation: before anything else, also of an error.
-        let named = self.0.iter().find(|(name, _)| name == "iss");
+        let named = self.fields.iter().find(|(name, _)| name == "iss");
         match named {
             Some((_, named)) if named == issuer => {}
             None if !must => {}
@@ -229,6 +241,10 @@ fn unescape(text: &str) -> Option<String> {
         });
     }
     String::from_utf8(bytes).ok()
+}
+
+fn unfit() -> Trouble {
+    Trouble::authorization("invalid_callback", "the redirect's query is not valid")
 }
 
 fn invalid(message: &'static str) -> Trouble {

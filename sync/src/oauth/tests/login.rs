@@ -309,6 +309,18 @@ fn what_comes_back_too_late_or_to_another_authority_counts_for_nothing() {
     assert_eq!(reason(world.finish("code=c1&state=unknown")), "state_mismatch");
     assert_eq!(reason(world.finish("code=c1")), "state_mismatch");
 
+    // What cannot be read has come back all the same: nobody is told the used link again.
+    for damaged in ["error=access_denied&error_description=n%E3o", "code=c1&code=c2"] {
+        let (mut world, query) = elsewhere();
+        let (_, state) = query.split_once('&').unwrap();
+        let damaged = alloc::format!("{damaged}&{state}");
+        assert_eq!(reason(world.finish(&damaged)), "invalid_callback");
+        assert_eq!(reason(world.finish(&query)), "state_mismatch");
+        world.login(None).unwrap_err();
+        assert_eq!(world.shown.len(), 2, "another link");
+        assert!(world.sent(TOKEN).is_empty());
+    }
+
     // A new link once the old one is over, and only one at a time.
     world.pass(MAX_AUTHORIZATION_WAIT);
     world.login(None).unwrap_err();
