@@ -74,17 +74,19 @@ test("a write that fails is told of, and the next one comes", async (t) => {
 test("what is given up is signalled, and its late answer dropped", async (t) => {
   const answers = [];
   const signals = [];
+  const signed = [];
   const later = (...given) => {
     signals.push(given.at(-1).signal);
     return new Promise((resolve, reject) => answers.push({ resolve, reject }));
   };
-  const { told, hooks: asked } = hooks(t, { authorize: { redirectUri: later, open: later }, sign: () => bytes("s") });
+  const { told, hooks: asked } = hooks(t, { authorize: { redirectUri: later, open: later }, sign: () => signed.push("s") });
   asked.redirect(1, "ann");
   asked.authorize(2, undefined, "https://as.example/");
   asked.authorize(3, "ben", "https://as.example/");
   asked.sign(4, "k", "ES256", bytes("p"));
   assert.equal(asked.abort(4), true);
   await turn();
+  assert.deepEqual(signed, [], "given up before it was asked");
   assert.equal(asked.abort(1), true);
   assert.equal(asked.abort(1), false);
   assert.equal(asked.abort(9), false);

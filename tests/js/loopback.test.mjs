@@ -144,7 +144,12 @@ test("who gives up ends the listener, and so does a browser that does not open",
   let uri = await authorize.redirectUri(context());
   await assert.rejects(authorize.open(page(uri), context(controller.signal)), why);
   assert.equal(await isListening(uri), false);
+  let opened = 0;
+  authorize = loopback({ open: () => (opened += 1) });
+  uri = await authorize.redirectUri(context());
   await assert.rejects(authorize.open(page(uri), context(AbortSignal.abort(why))), why);
+  assert.equal(opened, 0, "no browser opens for what was given up");
+  assert.equal(await isListening(uri), false);
 
   for (const open of [() => Promise.reject(why), () => { throw why; }]) {
     authorize = loopback({ open });

@@ -128,7 +128,13 @@ export class Hooks {
     const controller = new AbortController();
     this.#asked.set(op, controller);
     const isOver = () => !this.#asked.delete(op);
-    this.#ask(op, kind, () => ask(controller.signal), take, isOver);
+    const { signal } = controller;
+    const askNow = () => {
+      // Given up before its turn came: no browser opens for it.
+      signal.throwIfAborted();
+      return ask(signal);
+    };
+    this.#ask(op, kind, askNow, take, isOver);
   }
 
   /** Asks after this turn of the loop. `take` checks the answer, and gives how to tell it. */

@@ -62,7 +62,11 @@ export function loopback(options: LoopbackOptions = {}): Authorizer {
       }
       return listeners.use(Number(redirect.port || 80), async (listener) => {
         const came = listener.wait(state, redirect.pathname, timeoutMs, context.signal);
-        const opened = (async () => open(url, context))();
+        const opened = (async () => {
+          // It may have been given up while the listener was started.
+          context.signal.throwIfAborted();
+          return open(url, context);
+        })();
         try {
           return await Promise.race([came, opened.then(() => came)]);
         } finally {
