@@ -23,8 +23,9 @@ before(async () => {
   issuer = await startIssuer();
   issuer.state.key = jwk;
   authority = await startAuthority({ guard: issuer.protect("tickets") });
-  const deployed = (oauth = {}, more = {}) => ({
+  const deployed = (oauth = {}, more = {}, config = {}) => ({
     LEEWARD_CONFIG: {
+      ...config,
       authority: { url: authority.url, oauth },
       policy: [{ tool: "get_*", rule: "cache;max-age=60" }, { tool: "find_*", rule: "live" }],
     },
@@ -39,13 +40,14 @@ before(async () => {
     clients: [{ issuer: issuer.url, clientId: "machine", authMethod: "private_key_jwt", key }],
   };
   const LEEWARD_KEYS = { machine: secret };
-  const names = ["main", "foreign", "replayed", "restart", "denied", "ended", "session", "many", "late", "hostile", "secure"];
+  const names = ["main", "foreign", "replayed", "restart", "denied", "ended", "session", "many", "late", "hostile", "secure", "visited"];
   workers = await startWorkers({
     ...Object.fromEntries(names.map((name) => [name, deployed()])),
     twin: deployed({}, { objectsOf: "main" }),
     named: deployed({ redirectUri: "https://mcp.example/oauth/callback" }),
     machine: deployed(machine, { LEEWARD_KEYS }),
     keyless: deployed(machine),
+    open: deployed(machine, { LEEWARD_KEYS }, { anonymous: "public-only" }),
     bound: deployed({ dpop: { key: "machine", algorithm: "ES256", jwk: { kty, crv, x, y } } }, { LEEWARD_KEYS }),
   });
 });
@@ -293,6 +295,27 @@ test("whoever ends a grant has none, and nobody else's ends", async () => {
   isAnswered(await call(workers.ended, "find_ticket", BOB));
 });
 
+test("an isolate sends a token whose grant was ended elsewhere once at most", async () => {
+  await end(workers.main, { authorization: `Bearer ${ALICE}` });
+  await new Browser().signIn(linkOf(await call(workers.main, "find_ticket")));
+  isAnswered(await call(workers.twin, "find_ticket"));
+  assert.equal((await end(workers.main, { authorization: `Bearer ${ALICE}` })).status, 204);
+  issuer.refused.splice(0);
+  for (let n = 0; n < 2; n += 1) linkOf(await call(workers.twin, "find_ticket"));
+  assert.equal(issuer.refused.length, 1);
+});
+
+test("who visits a link does not say where the next one leads", async () => {
+  const link = linkOf(await call(workers.visited));
+  const headers = { "front-worker": "visited", "front-url": `https://evil.example${link.pathname}${link.search}` };
+  assert.equal((await send(workers.front, { method: "GET", path: "/", headers })).status, 200);
+  assert.equal((await end(workers.visited, { authorization: `Bearer ${ALICE}` })).status, 204);
+  const { headers: usual, ...rest } = toolCall("get_ticket");
+  // In the clear, and not on this machine: it says nothing of where links may lead.
+  const next = await post(workers.visited, { ...rest, headers: { ...usual, host: "mcp.example" } });
+  assert.equal(linkOf(next).origin, link.origin);
+});
+
 test("what isolates ask of objects cannot be asked from outside", async () => {
   const objects = (await workers.objects("hostile")).length;
   for (const [method, path] of [
@@ -354,6 +377,14 @@ test("a machine proves itself by a key that the worker holds and never shows", a
   assert.deepEqual(issuer.asked, ["client_credentials"]);
   const told = workers.logs.filter(({ message }) => message.includes("LEEWARD_KEYS has no key machine"));
   assert.ok(told.length > 0, "the operator is told what is missing");
+});
+
+test("who is nobody in particular ends no grant that all such share", async () => {
+  const anybody = () => post(workers.open, toolCall("find_ticket"));
+  isAnswered(await anybody());
+  assert.equal((await end(workers.open, {})).status, 401);
+  isAnswered(await anybody());
+  assert.deepEqual(issuer.asked, ["client_credentials"]);
 });
 
 test("where tokens are bound to a key, the object that signs by it sends every request", async () => {

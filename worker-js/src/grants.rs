@@ -89,6 +89,8 @@ pub(crate) async fn token(
     let question = question(refused.as_ref());
     let caller = principal.clone().map_or(Caller::Anonymous, Caller::Principal);
     let origin = seat.origin.as_deref().unwrap_or_default();
+    // What was held is not good any more, whatever the answer is.
+    host.with(|host| host.held.forget(principal.as_deref()));
     let credential = ask(&seat.env, &caller, "POST", TOKEN, origin, &question).await?;
     if let Some(credential) = &credential {
         let now = runtime::now().mono;
@@ -261,6 +263,8 @@ pub(crate) async fn end(host: &Handle, env: &Env, incoming: &Incoming) -> Answer
         host.replica.overhear(runtime::now(), &passed, "{}");
     });
     let result = ask(env, &incoming.caller, "DELETE", GRANT, "", "").await;
+    // What was asked for meanwhile may have come before it.
+    host.with(|host| host.held.forget(principal));
     match result {
         Ok(_) => Answer {
             status: 204,
@@ -273,13 +277,13 @@ pub(crate) async fn end(host: &Handle, env: &Env, incoming: &Incoming) -> Answer
 
 /// Serves, in an object, what is not a message of MCP.
 pub(crate) async fn serve(host: Handle, mut request: Request, reply: Sender) {
-    object::note_origin(&host, &request);
     let principal = match object::caller(&request) {
         Some(Caller::Principal(id)) => Some(id),
         _ => None,
     };
     let result = match &*request.path() {
         TOKEN => {
+            object::note_origin(&host, &request);
             let text = request.text().await.unwrap_or_default();
             let refused = asked(&text);
             host.errand(Errand::Credential { principal, refused }).await

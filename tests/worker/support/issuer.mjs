@@ -13,6 +13,7 @@ export async function startIssuer() {
   const tokens = new Map();
   const asked = [];
   const given = [];
+  const refused = [];
   const state = { expiresIn: 3600, deny: false, key: undefined, held: undefined };
 
   const secret = (kind) => {
@@ -66,6 +67,8 @@ export async function startIssuer() {
         back.searchParams.set("iss", issuer.url);
         if (state.deny) {
           back.searchParams.set("error", "access_denied");
+          // Some servers do not write UTF-8.
+          back.search += "&error_description=n%E3o";
         } else {
           const code = secret("code");
           codes.set(code, query);
@@ -119,6 +122,8 @@ export async function startIssuer() {
     asked,
     /** Every code and token that was given out. */
     given,
+    /** Every token that a protected authority refused. */
+    refused,
     /** `expiresIn` seconds, whether to `deny`, the public `key` of the machine, and what answers wait for. */
     state,
     /** Makes every access token that was given out bad. */
@@ -138,6 +143,7 @@ export async function startIssuer() {
         const [scheme, name] = request.headers.authorization?.split(" ") ?? [];
         const token = tokens.get(name);
         if (token?.good && scheme === (token.bound === undefined ? "Bearer" : "DPoP")) return false;
+        if (name) refused.push(name);
         const challenge = `Bearer resource_metadata="${metadata}"${name ? ', error="invalid_token"' : ""}`;
         response.writeHead(401, { "www-authenticate": challenge }).end();
         return true;
