@@ -69,6 +69,13 @@ before(async () => {
   workers = await startWorkers({
     ...Object.fromEntries(faulty),
     sound,
+    lost: { ...sound, LEEWARD_CONFIG: { authority, polcy: [] }, sessions: true },
+    ahead: {
+      ...sound,
+      LEEWARD_CONFIG: { authority: { url: authority, oauth: {} } },
+      sessions: true,
+      objectsOf: "lost",
+    },
     // wrangler.toml can hold the configuration as a table as well as text.
     table: { ...sound, LEEWARD_CONFIG: { json: { authority } }, LEEWARD_TOKENS: { json: { [ALICE]: "alice" } } },
   });
@@ -105,4 +112,15 @@ test("a sound configuration starts, as text and as a table", async () => {
     const answer = await send(workers[name], { method: "GET", path: "/healthz" });
     assert.equal(answer.status, 200, answer.text);
   }
+});
+
+test("an object that does not start is not taken for one without a grant", async () => {
+  const ended = await send(workers.ahead, {
+    method: "DELETE",
+    path: "/oauth/grant",
+    headers: { authorization: `Bearer ${ALICE}` },
+  });
+  assert.equal(ended.status, 503, ended.text);
+  const { json, text } = await post(workers.ahead, toolCall("get_ticket"));
+  assert.equal(json.error.data.code, "closed", text);
 });

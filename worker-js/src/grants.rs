@@ -118,6 +118,10 @@ fn ask<'a>(
             Some(body).filter(|body| !body.is_empty()),
         );
         let mut answer = object.ask(request.ok()?).await.ok()?;
+        // One that did not start, or lost its instance, says nothing of the grant.
+        if answer.status_code() != 200 {
+            return None;
+        }
         told(&answer.text().await.ok()?)
     };
     let lost = || Err(Error::new(Code::Closed, "the object that holds the grant ended"));
