@@ -195,7 +195,7 @@ test("credentials come from the hook, and its failure has a code", async (t) => 
   }
   assert.deepEqual([...new Set(asked)], ["ann"]);
   const sent = authority.requests.length;
-  for (const bad of [{}, { token: 1 }, { token: "t", identity: 1 }, 1, () => Promise.reject(new Error("no"))]) {
+  for (const bad of [{}, { token: 1 }, { token: "t", identity: 1 }, { token: "t", identity: "\ud800" }, 1, () => Promise.reject(new Error("no"))]) {
     credential = bad;
     const error = await replica.callTool("refuse").catch((error) => error);
     assert.ok(error instanceof LeewardError);

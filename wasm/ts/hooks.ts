@@ -40,6 +40,9 @@ export class Hooks {
       if (typeof token !== "string" || (identity !== undefined && typeof identity !== "string")) {
         throw new TypeError("credentialFor must give a token");
       }
+      // As of principals: in UTF-8 all lone surrogates are one character, and what is cached for the identity would be
+      // that of another one.
+      if (/\p{Surrogate}/u.test(identity ?? "")) throw new TypeError("identity is not valid Unicode");
       return (engine, mono, unix) => {
         const [first, second] = this.#border.writeTwo(token, identity ?? "");
         engine.handleCredential(mono, unix, op, first, second, identity !== undefined);
