@@ -6,6 +6,7 @@
 //! its freshness but not what a rule allows during an outage; and once the stream is back, the agent is told of
 //! everything it listens for, since it cannot know what it missed.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -317,7 +318,8 @@ impl Core {
         if let (Some(flight), _) = self.land(id) {
             let trip = TripError {
                 error: Error::new(code, message),
-                detail: String::new(),
+                stray: false,
+                detail: Box::default(),
                 credential: None,
             };
             self.failed(self.mono, flight, trip, sink);

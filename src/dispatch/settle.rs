@@ -1,5 +1,6 @@
 //! The end of a trip: what it makes stale, whether its answer is stored, and who is told what.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -129,6 +130,7 @@ impl Core {
     pub(super) fn failed(&mut self, now: Millis, flight: Flight, trip: TripError, sink: &mut dyn Sink) {
         let detail = match trip.error.code {
             Code::AuthorityUnreachable => Some("offline"),
+            Code::AuthorityInvalid if trip.stray => Some("offline"),
             Code::AuthorityTimeout => Some("timeout"),
             Code::RateLimited => Some("rate-limited"),
             _ => None,
@@ -140,7 +142,7 @@ impl Core {
                 data: String::new(),
                 ..trip.error.clone()
             },
-            detail: trip.detail,
+            detail: trip.detail.into(),
         });
         if detail.is_some_and(|detail| self.answer_stale(now, &flight, detail, sink)) {
             return;
@@ -275,7 +277,8 @@ impl Core {
                     flight,
                     TripError {
                         error,
-                        detail: String::new(),
+                        stray: false,
+                        detail: Box::default(),
                         credential: None,
                     },
                     sink,

@@ -4,6 +4,7 @@
 //! one trip for each open stream, renewed when the resources change. The older one is heard until the authority has
 //! acknowledged the newer. Whoever resumes is told of everything, since nobody knows what was missed.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -389,7 +390,8 @@ pub(super) fn bye((ticket, ctx): (Ticket, Ctx)) -> Due {
 pub(super) fn ended(answer: Answer) -> Result<Answer, TripError> {
     Err(TripError {
         error: Error::new(Code::Closed, "the authority ended the subscription"),
-        detail: String::new(),
+        stray: false,
+        detail: Box::default(),
         credential: Some(answer.credential),
     })
 }

@@ -1,5 +1,6 @@
 //! What passes between the core and whoever does its trips.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -75,8 +76,11 @@ pub type InputResponses = Vec<(String, Body)>;
 pub struct TripError {
     /// For the agents.
     pub error: Error,
+    /// What answered is surely not the authority, such as a captive portal: for what may be served stale this is an
+    /// outage.
+    pub stray: bool,
     /// For logs only; may hold an authority's or a host's words, never a credential.
-    pub detail: String,
+    pub detail: Box<str>,
     /// As [`Answer::credential`]; `None` if the trip failed before it had one.
     pub credential: Option<Option<String>>,
 }

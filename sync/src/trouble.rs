@@ -28,6 +28,8 @@ pub(crate) struct Trouble {
     pub(crate) cut: bool,
     /// The status of a response that was no MCP message.
     pub(crate) status: Option<u16>,
+    /// See [`TripError::stray`].
+    stray: bool,
     /// Such a response spoke of a session.
     pub(crate) session: bool,
     /// Why no grant could be had: `data.reason`.
@@ -48,6 +50,7 @@ impl Trouble {
             harmless: false,
             cut: false,
             status: None,
+            stray: false,
             session: false,
             reason: None,
             link: None,
@@ -76,9 +79,17 @@ impl Trouble {
         }
     }
 
-    /// An answer that is not MCP.
+    /// An answer of the authority's that is not sound MCP.
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::new(Code::AuthorityInvalid, message, detail)
+    }
+
+    /// An answer that is no JSON-RPC at all, such as a captive portal's: nothing is known of the authority by it.
+    pub(crate) fn stray(message: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self {
+            stray: true,
+            ..Self::invalid(message, detail)
+        }
     }
 
     /// A response whose status says all there is to know. `retry_after`: the header of that name.
@@ -116,6 +127,8 @@ impl Trouble {
             retry_after,
             harmless,
             status: Some(status),
+            // A 4xx may be the authority's word in terms of HTTP.
+            stray: !matches!(status, 400..=599),
             session,
             reason: matches!(status, 401 | 403).then_some("refused"),
             ..Self::new(code, message, detail)
@@ -360,12 +373,14 @@ impl Trouble {
             );
             return TripError {
                 error: Error::new(Code::UnknownOutcome, message),
-                detail,
+                stray: false,
+                detail: detail.into(),
                 credential: None,
             };
         }
-        let detail = cut_text(&self.detail);
+        let detail = cut_text(&self.detail).into();
         TripError {
+            stray: self.stray,
             error: self.told(),
             detail,
             credential: None,

@@ -13,6 +13,7 @@ mod streams;
 mod subscriptions;
 mod tasks;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -82,7 +83,8 @@ fn done(text: &str) -> Result<Answer, TripError> {
 fn broken(code: Code) -> Result<Answer, TripError> {
     Err(TripError {
         error: Error::new(code, "no"),
-        detail: String::new(),
+        stray: false,
+        detail: Box::default(),
         credential: None,
     })
 }
@@ -278,6 +280,12 @@ fn freshness_ends_then_revalidation_then_only_an_outage_excuses_it() {
         "{}",
         text(&heard.replies[0].1)
     );
+    for stray in [true, false] {
+        let flight = bench.trip(&ann(), "get_x");
+        let outcome = broken(Code::AuthorityInvalid).map_err(|trip| TripError { stray, ..trip });
+        let heard = bench.settle(flight, outcome);
+        assert_eq!(text(&heard.replies[0].1).contains("detail=offline"), stray);
+    }
     let flight = bench.trip(&ann(), "get_x");
     let heard = bench.settle(flight, broken(Code::AuthorityAuthRequired));
     assert!(text(&heard.replies[0].1).contains("authority_auth_required"));

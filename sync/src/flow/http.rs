@@ -98,7 +98,7 @@ async fn converse(
     let kind = Kind::of(header("content-type"));
     if matches!(kind, Kind::Other) {
         return Err(match status {
-            200..=299 => Trouble::invalid(
+            200..=299 => Trouble::stray(
                 "the authority answered with neither JSON nor an event stream",
                 header("content-type").unwrap_or("no content-type"),
             ),
@@ -216,13 +216,13 @@ async fn json(io: &mut Io, body: &mut Body, id: u64, rules: &Rules) -> Result<me
     let cut = || Err(Trouble::cut("the body ends in the middle of a JSON text"));
     let text = match core::str::from_utf8(&bytes) {
         Err(error) if error.error_len().is_none() => return cut(),
-        text => text.map_err(|_| Trouble::invalid(NOT_UTF8, ""))?,
+        text => text.map_err(|_| Trouble::stray(NOT_UTF8, ""))?,
     };
     let found = match take(io, text, id, rules, None).await {
         Err(_) if breaks_off(text) => return cut(),
         found => found?,
     };
-    found.ok_or_else(|| Trouble::invalid("the authority did not answer the request", ""))
+    found.ok_or_else(|| Trouble::stray("the authority did not answer the request", ""))
 }
 
 pub(super) async fn events(
@@ -289,7 +289,7 @@ async fn read(
             if data.is_empty() {
                 continue;
             }
-            let text = core::str::from_utf8(&data).map_err(|_| Trouble::invalid(NOT_UTF8, ""))?;
+            let text = core::str::from_utf8(&data).map_err(|_| Trouble::stray(NOT_UTF8, ""))?;
             if let Some(response) = take(io, text, id, rules, back).await? {
                 return Ok(response);
             }
@@ -309,7 +309,7 @@ async fn take(
     rules: &Rules,
     back: Option<&Back>,
 ) -> Result<Option<message::Response>, Trouble> {
-    let messages = message::read(text, id).map_err(|message| Trouble::invalid(message, ""))?;
+    let messages = message::read(text, id)?;
     let mut response = None;
     let mut asked = Vec::new();
     for message in messages {

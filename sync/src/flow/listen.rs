@@ -74,7 +74,7 @@ impl Listening {
         io.event(Event::TripFailed {
             method: forward.method.clone(),
             error: told.error,
-            detail: told.detail,
+            detail: told.detail.into(),
         });
         io.timer(pause).await;
         Ok(())

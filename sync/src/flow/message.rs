@@ -13,6 +13,7 @@ use leeward::json::{Members, elements, push_string};
 use leeward::mcp::names;
 
 use super::back::Asked;
+use crate::trouble::Trouble;
 
 /// What all reserved `_meta` keys begin with.
 const RESERVED: &str = "io.modelcontextprotocol/";
@@ -143,10 +144,10 @@ pub(super) struct Response {
 }
 
 /// Reads a message, or the messages of a batch (2025-03-26 allows batches). `id`: of our request.
-pub(super) fn read(text: &str, id: u64) -> Result<Vec<Message>, &'static str> {
+pub(super) fn read(text: &str, id: u64) -> Result<Vec<Message>, Trouble> {
     if text.trim_ascii_start().starts_with('[') {
         return elements(text)
-            .ok_or(NO_JSON)?
+            .ok_or_else(no_message)?
             .into_iter()
             .map(|text| one(text, id))
             .collect();
@@ -154,14 +155,25 @@ pub(super) fn read(text: &str, id: u64) -> Result<Vec<Message>, &'static str> {
     Ok(Vec::from([one(text, id)?]))
 }
 
-const NO_JSON: &str = "the authority's answer is no JSON-RPC message";
+fn no_message() -> Trouble {
+    Trouble::stray("the authority's answer is no JSON-RPC message", "")
+}
 
-fn one(text: &str, id: u64) -> Result<Message, &'static str> {
+fn another() -> Trouble {
+    Trouble::invalid("the authority answered another request", "")
+}
+
+/// What claims to be JSON-RPC is taken for the authority's own word.
+fn unsound() -> Trouble {
+    Trouble::invalid("the authority's answer is no valid JSON-RPC response", "")
+}
+
+fn one(text: &str, id: u64) -> Result<Message, Trouble> {
     let members = Members::parse(text)
         .filter(|members| !members.has_duplicates())
-        .ok_or(NO_JSON)?;
+        .ok_or_else(no_message)?;
     if members.string("jsonrpc").as_deref() != Some("2.0") {
-        return Err(NO_JSON);
+        return Err(no_message());
     }
     let raw_id = members.raw("id");
     if members.raw("method").is_some() {
@@ -177,24 +189,26 @@ fn one(text: &str, id: u64) -> Result<Message, &'static str> {
     let ours = raw_id.and_then(leeward::json::unsigned) == Some(id);
     let nobodys = matches!(raw_id, None | Some("null"));
     match (members.raw("result"), members.raw("error")) {
-        (Some(_), None) if !ours => Err("the authority answered another request"),
+        (Some(_), None) if !ours => Err(another()),
         (Some(result), None) if leeward::json::is_object(result) => Ok(Message::Response(Response {
             body: Body::Result(one_line(result)),
             code: None,
             ours,
         })),
-        (None, Some(_)) if !ours && !nobodys => Err("the authority answered another request"),
+        (None, Some(_)) if !ours && !nobodys => Err(another()),
         (None, Some(error)) => {
-            let parts = Members::parse(error).ok_or(NO_JSON)?;
-            let code = parts.raw("code").and_then(leeward::json::signed).ok_or(NO_JSON)?;
-            parts.string("message").ok_or(NO_JSON)?;
+            let parts = Members::parse(error).unwrap_or_default();
+            let code = parts.raw("code").and_then(leeward::json::signed);
+            let code = code
+                .filter(|_| parts.string("message").is_some())
+                .ok_or_else(unsound)?;
             Ok(Message::Response(Response {
                 body: Body::Error(one_line(error)),
                 code: Some(code),
                 ours,
             }))
         }
-        _ => Err(NO_JSON),
+        _ => Err(unsound()),
     }
 }
 

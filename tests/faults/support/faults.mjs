@@ -168,12 +168,15 @@ const FAULTS_BY_NAME = {
     { say: () => ({ bytes: response(code, { location: "/elsewhere" }) }) },
     { say: (_, wire) => ({ bytes: response(code, { location: wire.elsewhere.url }) }) },
   ]),
-  "status 200, 202, 204, 205, 206 without a JSON-RPC response": [
+  "status 200, 202, 204, 205, 206 without a JSON-RPC message": [
     ...status([200], [202], [204, { "content-length": undefined }], [205], [206, { "content-type": "text/plain" }, "x"]),
     ...status([200, JSON_TYPE, "null"], [200, JSON_TYPE, '"text"'], [200, JSON_TYPE, "[]"], [200, JSON_TYPE, "{}"]),
     ...status([200, JSON_TYPE, "{nope}"], [200, JSON_TYPE, Buffer.from([0x22, 0xff, 0x22])]),
   ],
-  "the answer to another request": says(
+  "a JSON-RPC response that is not sound, or to another request": says(
+    ({ id }) => ({ bytes: json({ jsonrpc: "2.0", id, result: [] }) }),
+    ({ id }) => ({ bytes: json({ jsonrpc: "2.0", id, error: "no" }) }),
+    ({ id }) => ({ bytes: json({ jsonrpc: "2.0", id }) }),
     ({ id }) => ({ bytes: json({ jsonrpc: "2.0", id: id + 1, result: { content: [] } }) }),
     ({ id }) => ({ bytes: json({ jsonrpc: "2.0", id: String(id), result: { content: [] } }) }),
     ({ id }) => ({ bytes: json({ jsonrpc: "2.0", id: id + 1, error: { code: -32602, message: "no" } }) }),

@@ -59,7 +59,7 @@ cases! {
     }
 
     fn stale_if_error_serves_on_outages_of_every_kind(host) needs(Clock) {
-        let outages: [(Turn, u32, &str); 6] = [
+        let outages: [(Turn, u32, &str); 8] = [
             (Box::new(|_| Plan::empty(500)), 1, "offline"),
             (
                 Box::new(|_| Plan::body(503, "text/html", "<h1>busy")),
@@ -74,6 +74,17 @@ cases! {
                 "rate-limited",
             ),
             (Box::new(|_| Plan::empty(408)), 1, "offline"),
+            // Of a captive portal.
+            (
+                Box::new(|_| Plan::body(200, "text/html", "<h1>log in")),
+                1,
+                "offline",
+            ),
+            (
+                Box::new(|_| Plan::empty(302).header("location", "https://portal.example/")),
+                1,
+                "offline",
+            ),
         ];
         for (outage, times, detail) in outages {
             let mut run = Run::open(host, Setup::tools(LONG));
@@ -126,7 +137,7 @@ cases! {
         }
     }
 
-    fn stale_if_error_does_not_serve_when_the_answer_is_no_mcp(host) needs(Clock) {
+    fn stale_if_error_does_not_serve_when_the_authoritys_answer_is_not_sound(host) needs(Clock) {
         let mut run = Run::open(host, Setup::tools(LONG));
         let call = Message::call("get_ticket", "{}");
         run.miss(&call);
@@ -134,7 +145,7 @@ cases! {
         run.authority().once(
             "tools/call",
             None,
-            Box::new(|_| Plan::body(200, "text/html", "<html>")),
+            Box::new(|seen| Plan::result(&seen.id, "[]")),
         );
         run.ask(&call).fails(Code::AuthorityInvalid);
     }
