@@ -35,6 +35,6 @@ pub struct Now {
     /// Monotonic milliseconds from any origin; drives freshness and deadlines. A backward step makes
     /// entries stale.
     pub mono: Millis,
-    /// Milliseconds since the Unix epoch; only stamps what is stored.
+    /// Milliseconds since the Unix epoch; stamps what is stored, and tells how far off a date is.
     pub unix: Millis,
 }

@@ -5,7 +5,7 @@
 //!
 //! Inside: `exec` polls the flows, `flow` is what they say to the authority, `link` what they know of it
 //! together, `grants` what they are allowed with, `oauth` how that comes about, `breaker` whether the authority is asked at
-//! all, `desk` holds what each context has to do and until when it is believed alive, `trouble` is the one
+//! all, `retry_after` how long it wants to be left alone, `desk` holds what each context has to do and until when it is believed alive, `trouble` is the one
 //! table of failures.
 #![no_std]
 
@@ -21,6 +21,7 @@ mod limits;
 mod link;
 mod oauth;
 mod replica;
+mod retry_after;
 mod seed;
 pub mod stdio;
 #[cfg(test)]

@@ -21,10 +21,11 @@ use leeward::mcp::input::InputRequest;
 use leeward::{Error, Failure, Millis, Now, OpId};
 
 use crate::breaker::Fared;
-use crate::flow::Access;
+use crate::flow::{Access, find};
 use crate::grants::Held;
 use crate::limits::IDS_PER_TRIP;
 use crate::link::{Claimed, Key, Known};
+use crate::retry_after::retry_after;
 use crate::trouble::Trouble;
 
 /// A question of a flow, and where the next one will come from.
@@ -258,11 +259,19 @@ impl Io {
                 status,
                 headers,
                 body: (fetch, guard),
-            } => Ok(Response {
-                status,
-                headers,
-                body: Body { fetch, _guard: guard },
-            }),
+            } => {
+                let body = Body { fetch, _guard: guard };
+                let retry_after = match find(&headers, "retry-after") {
+                    Some(value) => retry_after(value, self.now().await.unix),
+                    None => None,
+                };
+                Ok(Response {
+                    status,
+                    headers,
+                    retry_after,
+                    body,
+                })
+            }
             got => Err(failure(got)),
         }
     }
@@ -532,6 +541,8 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     /// As the host gave them.
     pub(crate) headers: Vec<(String, String)>,
+    /// For how long it asks to be left alone, at most a day.
+    pub(crate) retry_after: Option<Millis>,
     /// Dropping it before its end aborts the fetch.
     pub(crate) body: Body,
 }

@@ -55,11 +55,7 @@ impl Trip<'_> {
         match (answer.status, Kind::of(find(&answer.headers, "content-type"))) {
             (200, Kind::Events) => {}
             (status @ (401 | 403 | 429 | 500..), _) => {
-                return Err(Trouble::status(
-                    status,
-                    find(&answer.headers, "retry-after"),
-                    false,
-                ));
+                return Err(Trouble::status(status, answer.retry_after, false));
             }
             _ => return Err(Trouble::silent()),
         }

@@ -91,7 +91,7 @@ async fn converse(
     let answer = access::send(io, request, Some(sent.clone())).await?;
     let (status, mut body) = (answer.status, answer.body);
     let header = |name: &str| find(&answer.headers, name);
-    let refused = |session| Trouble::status(status, header("retry-after"), session);
+    let refused = |session| Trouble::status(status, answer.retry_after, session);
     if matches!(status, 401 | 429) || !(200..=299).contains(&status) && !(400..=599).contains(&status) {
         return Err(refused(false));
     }
@@ -150,11 +150,7 @@ pub(super) async fn notify(io: &mut Io, request: HttpRequest) -> Result<(), Trou
     let answer = access::send(io, request, None).await?;
     match answer.status {
         200..=299 => Ok(()),
-        status => Err(Trouble::status(
-            status,
-            find(&answer.headers, "retry-after"),
-            false,
-        )),
+        status => Err(Trouble::status(status, answer.retry_after, false)),
     }
 }
 

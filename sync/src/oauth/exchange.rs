@@ -5,6 +5,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use leeward::Millis;
 use leeward::base64;
 use leeward::border::HttpRequest;
 use leeward::config::OAuth;
@@ -25,6 +26,7 @@ use crate::trouble::Trouble;
 struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
+    retry_after: Option<Millis>,
     text: String,
 }
 
@@ -32,7 +34,7 @@ impl Answer {
     /// What it is if it says nothing about the question: an outage, or a limit.
     fn outage(&self) -> Option<Trouble> {
         let answers = !matches!(self.status, 408 | 429 | 500..);
-        (!answers).then(|| Trouble::status(self.status, find(&self.headers, "retry-after"), false))
+        (!answers).then(|| Trouble::status(self.status, self.retry_after, false))
     }
 }
 
@@ -55,6 +57,7 @@ async fn send(io: &mut Io, request: HttpRequest) -> Result<Answer, Trouble> {
         Ok(Answer {
             status: response.status,
             headers: response.headers,
+            retry_after: response.retry_after,
             // What is no text is no JSON either.
             text: String::from_utf8(bytes).unwrap_or_default(),
         })

@@ -142,9 +142,11 @@ const FAULTS_BY_NAME = {
   "status 429": status(
     [429],
     [429, { "retry-after": "soon" }, "slow down"],
-    [429, { "retry-after": "Fri, 31 Dec 2100 23:59:59 GMT" }],
   ),
-  "status 429 with `retry-after: 7`": status([429, { "retry-after": "7" }]),
+  "status 429 with `retry-after: 7`, or that as a date": [
+    ...status([429, { "retry-after": "7" }]),
+    { say: (_, { clock }) => ({ bytes: response(429, { "retry-after": new Date(clock.unix() + 7000).toUTCString() }) }) },
+  ],
   "status 408": status([408]),
   "status 500, 502, 504, 507, also as HTML": status(
     [500],

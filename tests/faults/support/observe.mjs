@@ -15,7 +15,7 @@ export const TOKEN = "only-for-this-authority";
 export async function open({ era, tls, ...options } = {}) {
   const [wire, elsewhere] = [await Wire.start({ legacy: era === "sessions", tls }), await Wire.start()];
   wire.elsewhere = elsewhere;
-  const clock = new ManualClock();
+  const clock = (wire.clock = new ManualClock());
   const replica = await Replica.open({
     authority: { url: wire.url, token: TOKEN },
     policy: [

@@ -163,6 +163,12 @@ fn names_the_limit_and_the_time_to_wait() {
         rig.call(read()).unwrap_err().error.retry_after,
         Some(Millis(3000))
     );
+    let mut rig = Rig::new(modern(|_| {
+        Say::empty(503).with("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")
+    }));
+    rig.executor.advance(Millis(784_111_775_500));
+    let error = rig.call(read()).unwrap_err().error;
+    assert_eq!(error.retry_after, Some(Millis(1500)));
 }
 
 #[test]
