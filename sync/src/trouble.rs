@@ -192,6 +192,15 @@ impl Trouble {
         }
     }
 
+    /// Who answers for those that grants come from is surely not one of them, such as a captive portal: an outage, until
+    /// the authority has refused.
+    pub(crate) fn unissued(reason: &'static str, message: &'static str) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::new(Code::AuthorityUnreachable, message, "")
+        }
+    }
+
     /// The same, where the request itself surely had no effect.
     pub(crate) fn harmless(mut self) -> Self {
         self.harmless = true;

@@ -155,6 +155,68 @@ fn a_renewal_that_fails_for_now_loses_no_grant() {
     }
 }
 
+/// A token that is over by our clock and cannot be renewed for now is an outage like another, wherever it is: until the
+/// authority has refused, what is kept serves.
+#[test]
+fn an_outage_of_the_issuer_before_any_refusal_costs_nothing_that_is_kept() {
+    for url in [RESOURCE, METADATA, TOKEN] {
+        for (name, effect, turn) in MISHAPS {
+            let mut world = World::new(json!({}));
+            world.server.expires_in = json!(120);
+            assert_eq!(world.outcome("get_one"), "ok");
+            world.advance(200_000);
+            world.server.fault(url, u32::MAX, effect, turn);
+            // The last failure stands for a while in the end.
+            for _ in 0..5 {
+                assert_eq!(world.outcome("get_one"), "ok", "{name} at {url}");
+            }
+            for _ in 0..2 {
+                let write = world.outcome("put_one");
+                let outage = ["authority_unreachable", "authority_timeout"];
+                assert!(
+                    outage.iter().any(|code| write.starts_with(code)),
+                    "{name} at {url}: {write}"
+                );
+            }
+            assert_eq!(world.server.executed, ["get_one"], "{name} at {url}");
+            assert_eq!(
+                world.server.calls("put_one"),
+                0,
+                "{name} at {url}: nothing goes without a token"
+            );
+            world.server.mend();
+            world.advance(LATER);
+            assert_eq!(world.outcome("put_two"), "ok", "{name} at {url}");
+            let lost = url == TOKEN && effect == Effect::Had;
+            assert_eq!(world.logins, 1 + usize::from(lost), "{name} at {url}");
+        }
+    }
+}
+
+/// The same after the authority has refused.
+#[test]
+fn an_outage_of_the_issuer_after_a_refusal_serves_nothing_that_is_kept() {
+    for (name, effect, turn) in MISHAPS {
+        let mut world = World::new(json!({}));
+        world.server.expires_in = json!(120);
+        assert_eq!(world.outcome("get_one"), "ok");
+        world.advance(61_000);
+        world.server.rotate_keys();
+        world.server.fault(TOKEN, u32::MAX, effect, turn);
+        for _ in 0..2 {
+            let refused = world.outcome("get_one");
+            assert!(
+                refused.starts_with("authority_auth_required"),
+                "{name}: {refused}"
+            );
+        }
+        // Over by our clock, too, so the authority is not even asked.
+        world.advance(200_000);
+        assert_ne!(world.outcome("get_one"), "ok", "{name}");
+        assert_eq!(world.server.executed, ["get_one"], "{name}");
+    }
+}
+
 /// A first grant that fails for now is had later.
 #[test]
 fn whatever_fails_on_the_way_to_a_grant_fails_no_later_request() {

@@ -35,7 +35,7 @@ pub(super) async fn discover(
         places.retain(|place| place != hint);
         places.insert(0, hint.into());
     }
-    let Some((metadata, text)) = look(io, &places).await? else {
+    let Some((metadata, text)) = look(io, &places, known.is_some() && hint.is_some()).await? else {
         let server = unnamed(io, &authority).await?;
         let target = Target {
             resource: url.into(),
@@ -53,9 +53,11 @@ pub(super) async fn discover(
         .or_else(|| issuers.next())
         .ok_or_else(|| invalid("the authority's metadata names no authorization server"))?;
     let places = Address::read(issuer).map(|issuer| server_places(&issuer));
-    let (_, text) = look(io, &places.unwrap_or_default()).await?.ok_or_else(|| {
-        invalid("the authority's authorization server publishes no metadata").with_detail(issuer)
-    })?;
+    let (_, text) = look(io, &places.unwrap_or_default(), known.is_some())
+        .await?
+        .ok_or_else(|| {
+            invalid("the authority's authorization server publishes no metadata").with_detail(issuer)
+        })?;
     let server = Server::read(&text, &[issuer], &authority)?;
     let target = Target {
         metadata,
@@ -71,7 +73,7 @@ async fn unnamed(io: &mut Io, authority: &Address<'_>) -> Result<Server, Trouble
     let origin = authority.origin();
     let slashed = [&*origin, "/"].concat();
     let place = [&*origin, "/.well-known/oauth-authorization-server"].concat();
-    match look(io, &[place]).await? {
+    match look(io, &[place], false).await? {
         Some((_, text)) => Server::read(&text, &[&origin, &slashed], authority),
         None => Ok(Server::unpublished(authority)),
     }

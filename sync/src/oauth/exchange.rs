@@ -50,7 +50,7 @@ async fn send(io: &mut Io, request: HttpRequest) -> Result<Answer, Trouble> {
             };
             if bytes.len() + chunk.len() > MAX_OAUTH_BYTES {
                 let message = "an answer about authorization is too large";
-                return Err(Trouble::authorization("invalid_metadata", message));
+                return Err(Trouble::unissued("invalid_metadata", message));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -69,8 +69,13 @@ async fn send(io: &mut Io, request: HttpRequest) -> Result<Answer, Trouble> {
 }
 
 /// The JSON object at the first of these places that has one. A place that is out of order does not hide the next
-/// one, but if there is none, that is the outcome, rather than that nothing was published.
-pub(super) async fn look(io: &mut Io, places: &[String]) -> Result<Option<(String, String)>, Trouble> {
+/// one, but if there is none, that is the outcome, rather than that nothing was published. `sure`: something was, so
+/// who neither has it nor denies it is somebody else.
+pub(super) async fn look(
+    io: &mut Io,
+    places: &[String],
+    sure: bool,
+) -> Result<Option<(String, String)>, Trouble> {
     let mut outage = None;
     for place in places {
         let request = HttpRequest {
@@ -82,6 +87,10 @@ pub(super) async fn look(io: &mut Io, places: &[String]) -> Result<Option<(Strin
         match send(io, request).await {
             Ok(answer) if answer.status == 200 && Members::parse(&answer.text).is_some() => {
                 return Ok(Some((place.clone(), answer.text)));
+            }
+            Ok(answer) if sure && answer.status < 400 => {
+                let message = "what answers for those who publish metadata is none of them";
+                outage = outage.or(Some(Trouble::unissued("invalid_metadata", message)));
             }
             Ok(answer) => outage = outage.or(answer.outage()),
             Err(trouble) => outage = outage.or(Some(trouble)),
@@ -135,6 +144,17 @@ pub(super) async fn tokens(
         if let Some(outage) = answer.outage() {
             return Err(outage);
         }
+        let refusal = Refusal::read(answer.status, &answer.text);
+        // RFC 6749, sections 5.1 and 5.2. Who answers otherwise, such as a captive portal, says nothing about the grant.
+        let says = match answer.status {
+            200 => Members::parse(&answer.text).is_some(),
+            400 | 401 => true,
+            _ => !refusal.error.is_empty(),
+        };
+        if !says {
+            let message = "what answers for the authority's authorization server is not one";
+            return Err(Trouble::unissued("token_invalid", message).with_detail(&refusal.detail));
+        }
         if answer.status == 200 {
             let tokens = Tokens::read(&answer.text)?;
             // RFC 9449, section 5: a token that is not bound is to be discarded where that matters.
@@ -144,12 +164,6 @@ pub(super) async fn tokens(
                 return Err(Trouble::authorization("dpop_mismatch", message));
             }
             return Ok(Ok(tokens));
-        }
-        let refusal = Refusal::read(answer.status, &answer.text);
-        // RFC 6749, section 5.2. Who answers otherwise, such as a captive portal, says nothing about the grant.
-        if !matches!(answer.status, 400 | 401) && refusal.error.is_empty() {
-            let message = "what answers for the authority's authorization server is not one";
-            return Err(Trouble::authorization("token_invalid", message).with_detail(&refusal.detail));
         }
         // RFC 9449, section 8; once, so that a server which always asks is not answered for ever.
         let wanted = nonce_of(&answer.headers);
