@@ -332,13 +332,20 @@ fn failure(message: &str) -> Failure {
     }
 }
 
-fn check_key(key: &str) {
+/// What may name a record of the vault.
+///
+/// # Panics
+/// If this may not.
+pub fn check_key(key: &str) {
     let sound = !key.is_empty() && key.len() <= 128 && key.bytes().all(|byte| byte.is_ascii_graphic());
     assert!(sound && !key.contains("ann") && !key.contains(SECRET), "{key:?}");
 }
 
 /// Where credentials may go. `unbound`: those of the issuer's go anywhere.
-fn check_request(request: &HttpRequest, unbound: bool) {
+///
+/// # Panics
+/// If one goes elsewhere.
+pub fn check_request(request: &HttpRequest, unbound: bool) {
     let HttpRequest {
         url, headers, body, ..
     } = request;

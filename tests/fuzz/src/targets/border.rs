@@ -1,9 +1,11 @@
 //! Any sequence of border calls, with answers that fit, come late, come twice or were never asked for, and a clock
 //! that goes both ways: everybody who waits is answered once, a write is sent once, nobody gets another's answer or
-//! one from before the own write, limits hold, and in the end nothing is left under way.
+//! one from before the own write, limits hold, and in the end nothing is left under way. Where the replica obtains its grants
+//! itself, errands are answered once, tokens go to whom they are for, and no secret is told.
 
 mod answers;
 mod model;
+mod oauth;
 
 use leeward::{Ctx, Input, Millis, OpId};
 
@@ -58,8 +60,50 @@ fn seeds() -> Vec<Vec<u8>> {
         // Local items, and credentials.
         &[2, 10, 0, 0, 3, 2, 3, 2, 0, 0, 2, 3, 2, 3, 2, 11, 0, 0, 2],
     ];
+    // A login whose token is renewed.
+    let on = |times: usize| [2, 0, 0, 3, 0].repeat(times);
+    let renewed = [8, 24].map(|kind| {
+        [
+            &[kind, 0, 0, 0][..],
+            &on(60),
+            &[14, 1, 0],
+            &on(4),
+            &[14, 4, 0, 1, 0],
+            &on(45),
+        ]
+        .concat()
+    });
+    // The authority takes no token any more, time passes, the host has errands, and answers are odd or lost.
+    let grants = [8, 24, 9, 12].into_iter().map(|kind| {
+        let [first, then] = [on(25), on(12)];
+        let write: &[u8] = &[1, 0];
+        let odd: &[u8] = &[4, 65, 0, 2, 0, 0, 4, 2, 0, 2, 0, 0, 4, 9, 0];
+        [
+            &[kind][..],
+            &[0, 0, 0],
+            &first,
+            &[14, 4, 0],
+            write,
+            &then,
+            &[7, 8, 14, 1, 0, 14, 2, 1],
+            &then,
+            odd,
+            &[14, 0, 0],
+            &then,
+            &[14, 3, 1],
+            write,
+            &then,
+        ]
+        .concat()
+    });
     let long = (0..250_u8).map(|n| n.wrapping_mul(97) >> 2).collect();
-    calls.iter().map(|calls| calls.to_vec()).chain([long]).collect()
+    calls
+        .iter()
+        .map(|calls| calls.to_vec())
+        .chain(renewed)
+        .chain(grants)
+        .chain([long])
+        .collect()
 }
 
 fn run(data: &[u8]) {
@@ -74,7 +118,9 @@ fn run(data: &[u8]) {
 fn play(data: &[u8]) -> Vec<String> {
     let mut bytes = Bytes(data);
     let kind = bytes.byte();
-    let mut model = Model::open(kind & 1 != 0, kind & 2 != 0, kind & 5 == 4);
+    let oauth = (kind & 8 != 0).then_some(kind & 16 != 0);
+    let credentials = kind & 2 != 0 && oauth.is_none();
+    let mut model = Model::open(kind & 1 != 0, credentials, kind & 5 == 4, oauth);
     for _ in 0..MAX_CALLS {
         if bytes.is_empty() {
             break;
@@ -87,7 +133,8 @@ fn play(data: &[u8]) -> Vec<String> {
 }
 
 fn call(model: &mut Model, bytes: &mut Bytes<'_>) {
-    match bytes.below(14) {
+    let kinds = if model.issuer.is_some() { 15 } else { 14 };
+    match bytes.below(kinds) {
         0 | 12 => {
             let (what, who) = (bytes.byte(), bytes.byte());
             model.ask(what, who, false);
@@ -149,6 +196,35 @@ fn call(model: &mut Model, bytes: &mut Bytes<'_>) {
                 model.dropped(which);
             }
         },
+        14 => {
+            let (what, who) = (bytes.byte(), bytes.byte());
+            model.errand(what, who);
+        }
         _ => model.handle(Ctx::SHARED, Input::Tick),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else nothing of it would be tried.
+    #[test]
+    fn the_seeds_come_to_grants_and_errands() {
+        let said: Vec<String> = seeds().iter().flat_map(|seed| play(seed)).collect();
+        for (word, least) in [
+            (
+                r#""tools/call"), ("mcp-name", "put_ticket"), ("authorization", "Bearer secret-"#,
+                1,
+            ),
+            ("Authorize {", 4),
+            ("Sign {", 1),
+            ("grant_type=refresh_token", 1),
+            ("result: Ok(Some(Credential", 1),
+            ("signed_out", 1),
+        ] {
+            let times = said.iter().filter(|line| line.contains(word)).count();
+            assert!(times >= least, "{word}: {times}");
+        }
     }
 }

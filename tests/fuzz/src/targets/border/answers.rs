@@ -2,9 +2,11 @@
 
 use leeward::border::Credential;
 use leeward::{Ctx, Failure, Input, OpId};
+use leeward_tests::oauth::AUTHORITY;
 
 use super::super::sse::discovery;
 use super::model::{Arrival, Fetch, LISTEN, Model, Question, nonce};
+use super::oauth::challenge;
 use crate::judge;
 
 impl Model {
@@ -22,17 +24,34 @@ impl Model {
         let input = match question {
             Question::Fetch => {
                 let fetch = self.fetches.get_mut(&op).expect("an open fetch");
-                let (kind, body) = answer_to(fetch);
+                let (mut status, mut headers) = (200, Vec::new());
+                let (kind, body) = match &mut self.issuer {
+                    Some(issuer) if fetch.request.url != AUTHORITY => {
+                        let (said, kind, body) = issuer.receive(&fetch.request);
+                        status = said;
+                        (kind, body)
+                    }
+                    Some(issuer) => match issuer.taken(&fetch.request) {
+                        Some(whose) => answer_to(fetch, whose),
+                        None => {
+                            status = 401;
+                            headers.push(("www-authenticate".into(), challenge(status)));
+                            if let Some(nonce) = nonce(&fetch.request) {
+                                self.writes.insert(nonce, true);
+                            }
+                            ("", Vec::new())
+                        }
+                    },
+                    None => answer_to(fetch, &whose(fetch)),
+                };
+                headers.push(("content-type".into(), kind.into()));
                 fetch.rest = if which & 64 == 0 {
                     vec![body]
                 } else {
                     body.chunks(50).rev().map(<[u8]>::to_vec).collect()
                 };
-                Input::Head {
-                    op,
-                    status: 200,
-                    headers: vec![("content-type".into(), kind.into())],
-                }
+                fetch.rest.retain(|chunk| !chunk.is_empty());
+                Input::Head { op, status, headers }
             }
             Question::Read(fetch) => match self.fetches.get_mut(&fetch).expect("an open fetch").rest.pop() {
                 Some(bytes) => Input::Chunk { op, bytes },
@@ -50,10 +69,14 @@ impl Model {
                     expires_in: None,
                 })),
             },
-            Question::Entropy => Input::Entropy {
+            Question::Entropy(count) => Input::Entropy {
                 op,
-                bytes: vec![9; 32],
+                bytes: match &mut self.issuer {
+                    Some(issuer) => issuer.draw(count),
+                    None => vec![9; count],
+                },
             },
+            question => self.answer_host(op, question, 0),
         };
         self.apply(ctx, input);
     }
@@ -69,6 +92,12 @@ impl Model {
         let input = match question {
             Question::Fetch => {
                 let fetch = self.fetches.get_mut(&op).expect("an open fetch");
+                // It may have had its effect.
+                if let Some(issuer) = self.issuer.as_mut().filter(|_| how & 64 != 0)
+                    && fetch.request.url != AUTHORITY
+                {
+                    issuer.receive(&fetch.request);
+                }
                 let id = judge::object(&fetch.request.body)
                     .and_then(|body| Some(judge::raw(&body, "id")?.to_owned()));
                 let id = id.unwrap_or_else(|| "null".into());
@@ -115,6 +144,7 @@ impl Model {
                 let headers = vec![
                     ("content-type".into(), kind.into()),
                     ("retry-after".into(), "3".into()),
+                    ("www-authenticate".into(), challenge(status)),
                 ];
                 Input::Head { op, status, headers }
             }
@@ -135,10 +165,11 @@ impl Model {
                 result: Err("odd".into()),
             },
             Question::Credential(_) => Input::Credential { op, result: Ok(None) },
-            Question::Entropy => Input::Entropy {
+            Question::Entropy(_) => Input::Entropy {
                 op,
                 bytes: vec![1; usize::from(how % 40)],
             },
+            question => self.answer_host(op, question, how),
         };
         self.apply(ctx, input);
     }
@@ -150,13 +181,19 @@ impl Model {
             before_send: false,
             message: "spurious".into(),
         };
-        let input = match (what % 7, asked) {
+        let kinds = if self.issuer.is_some() { 11 } else { 7 };
+        let failed = || "spurious".to_owned();
+        let input = match (what % kinds, asked) {
             // What would fit is not spurious.
             (0, Some(Question::Fetch))
             | (1 | 2, Some(Question::Read(_)))
             | (4, Some(Question::Local))
             | (5, Some(Question::Credential(_)))
-            | (6, Some(Question::Entropy)) => return,
+            | (6, Some(Question::Entropy(_)))
+            | (7, Some(Question::Load(_)))
+            | (8, Some(Question::Sign))
+            | (9, Some(Question::Redirect))
+            | (10, Some(Question::Authorize(..))) => return,
             (0, _) => Input::Head {
                 op,
                 status: 200,
@@ -183,9 +220,22 @@ impl Model {
                     result: Ok(Some(credential)),
                 }
             }
-            _ => Input::Entropy {
+            (6, _) => Input::Entropy {
                 op,
                 bytes: vec![3; 32],
+            },
+            (7, _) => Input::Loaded { op, result: Ok(None) },
+            (8, _) => Input::Signed {
+                op,
+                result: Err(failed()),
+            },
+            (9, _) => Input::Redirect {
+                op,
+                result: Err(failed()),
+            },
+            _ => Input::Authorized {
+                op,
+                result: Err(failed()),
             },
         };
         self.apply(ctx, input);
@@ -212,7 +262,11 @@ impl Model {
                 }
             }
             Input::Local { op, .. } => drop(self.take(*op, &Question::Local)),
-            Input::Entropy { op, .. } => drop(self.take(*op, &Question::Entropy)),
+            Input::Entropy { op, .. }
+            | Input::Loaded { op, .. }
+            | Input::Signed { op, .. }
+            | Input::Redirect { op, .. }
+            | Input::Authorized { op, .. } => self.take_plain(*op, &input),
             Input::Credential { op, .. } => {
                 if matches!(self.questions.get(op), Some((_, Question::Credential(_)))) {
                     self.questions.remove(op);
@@ -232,6 +286,21 @@ impl Model {
             self.questions.remove(&op);
         }
         fits
+    }
+
+    /// The same of what is known by its kind.
+    fn take_plain(&mut self, op: OpId, input: &Input) {
+        let fits = matches!(
+            (self.questions.get(&op), input),
+            (Some((_, Question::Entropy(_))), Input::Entropy { .. })
+                | (Some((_, Question::Load(_))), Input::Loaded { .. })
+                | (Some((_, Question::Sign)), Input::Signed { .. })
+                | (Some((_, Question::Redirect)), Input::Redirect { .. })
+                | (Some((_, Question::Authorize(..))), Input::Authorized { .. })
+        );
+        if fits {
+            self.questions.remove(&op);
+        }
     }
 
     fn take_read(&mut self, op: OpId) -> Option<OpId> {
@@ -260,7 +329,7 @@ impl Model {
 }
 
 /// What the authority answers, with its media type: whose credential it saw, the fetch's number, and the key.
-fn answer_to(fetch: &Fetch) -> (&'static str, Vec<u8>) {
+fn answer_to(fetch: &Fetch, whose: &str) -> (&'static str, Vec<u8>) {
     const JSON: &str = "application/json";
     let body: serde_json::Value = serde_json::from_slice(&fetch.request.body).unwrap_or_default();
     let method = body["method"].as_str().unwrap_or_default();
@@ -270,12 +339,6 @@ fn answer_to(fetch: &Fetch) -> (&'static str, Vec<u8>) {
     if method == LISTEN {
         return ("text/event-stream", stream_of(&body["id"]).into_bytes());
     }
-    let token = fetch
-        .request
-        .headers
-        .iter()
-        .find(|(name, _)| name == "authorization");
-    let whose = token.map_or("nobody", |(_, value)| value.trim_start_matches("Bearer "));
     let text = format!("{whose} {} {}", fetch.number, body["params"]["arguments"]["key"]);
     let id = &body["id"];
     let members = r#""tools":[],"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"a","version":"1"}"#;
@@ -283,6 +346,15 @@ fn answer_to(fetch: &Fetch) -> (&'static str, Vec<u8>) {
         r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}"}}],{members}}}}}"#
     );
     (JSON, answer.into_bytes())
+}
+
+/// The host's tokens are names.
+fn whose(fetch: &Fetch) -> String {
+    let mut headers = fetch.request.headers.iter();
+    let token = headers.find(|(name, _)| name == "authorization");
+    token
+        .map_or("nobody", |(_, value)| value.trim_start_matches("Bearer "))
+        .into()
 }
 
 /// A subscription's stream: acknowledged, a change, and then it breaks.

@@ -8,9 +8,10 @@ use leeward::{Caller, Config, Ctx, Input, Millis, Now, OpId, Output, Reply, Requ
 use leeward_sync::{Host, Replica};
 use leeward_tests::wire::{LEGACY, MODERN, Message};
 
+use super::oauth::{Issuer, check_told};
 use crate::host::check_request;
 
-const PEOPLE: [&str; 2] = ["ann", "ben"];
+pub(super) const PEOPLE: [&str; 2] = ["ann", "ben"];
 const LEASE: Millis = Millis(5_000);
 const MAX_AGE: Millis = Millis(30_000);
 const MAX_FLIGHTS: u64 = 8;
@@ -19,7 +20,9 @@ const MAX_CACHE_BYTES: u64 = 4096;
 /// Most contexts at once of a host that binds I/O to requests.
 const MAX_LIVE: usize = 8;
 pub(super) const LISTEN: &str = "subscriptions/listen";
-const CONFIG: &str = r#"{"authority":"http://authority.test/mcp","policy":[{"tool":"get_*","rule":"cache;max-age=30;stale-while-revalidate=20;stale-if-error=100"},{"tool":"local_live","rule":"live"}],"limits":{"maxFlights":8,"maxWaiters":12,"maxCacheBytes":4096,"maxPartitions":2}}"#;
+const AUTHORITY: &str = r#""http://authority.test/mcp""#;
+/// What comes after the authority.
+const CONFIG: &str = r#","policy":[{"tool":"get_*","rule":"cache;max-age=30;stale-while-revalidate=20;stale-if-error=100"},{"tool":"local_live","rule":"live"}],"limits":{"maxFlights":8,"maxWaiters":12,"maxCacheBytes":4096,"maxPartitions":2}}"#;
 
 /// What the host was asked and has not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,11 @@ pub(super) enum Question {
     Read(OpId),
     Local,
     Credential(Option<String>),
-    Entropy,
+    Entropy(usize),
+    Load(String),
+    Sign,
+    Redirect,
+    Authorize(Option<String>, String),
 }
 
 /// A fetch that is not at its end.
@@ -72,7 +79,9 @@ pub(super) struct Model {
     bound: bool,
     /// Connections may be sessions.
     sessions: bool,
-    live: Vec<Ctx>,
+    pub(super) live: Vec<Ctx>,
+    /// Of a replica that obtains its grants itself.
+    pub(super) issuer: Option<Issuer>,
     last_ctx: u64,
     pub(super) questions: BTreeMap<OpId, (Ctx, Question)>,
     used: BTreeSet<OpId>,
@@ -90,17 +99,20 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn open(bound: bool, credentials: bool, sessions: bool) -> Self {
-        let config = Config::parse(CONFIG).expect("a sound configuration");
+    /// `oauth`: it obtains its grants itself, and whether tokens are bound to a key.
+    pub(super) fn open(bound: bool, credentials: bool, sessions: bool, oauth: Option<bool>) -> Self {
+        let authority = oauth.map_or(AUTHORITY.into(), Issuer::config);
+        let config = [r#"{"authority":"#, &authority, CONFIG].concat();
+        let config = Config::parse(&config).expect("a sound configuration");
         let host = Host {
             lease: bound.then_some(LEASE),
             credentials,
             sessions,
             store: false,
             judges: false,
-            vault: false,
-            authorizes: false,
-            signs: false,
+            vault: oauth.is_some(),
+            authorizes: oauth.is_some(),
+            signs: oauth.is_some(),
         };
         Self {
             replica: Replica::new(config, host),
@@ -112,6 +124,7 @@ impl Model {
             bound,
             sessions,
             live: vec![Ctx::SHARED],
+            issuer: oauth.map(Issuer::new),
             last_ctx: 0,
             questions: BTreeMap::new(),
             used: BTreeSet::new(),
@@ -270,6 +283,7 @@ impl Model {
     /// Judges what somebody was told at last.
     fn judge(&mut self, asked: &mut Asked, response: &[u8], hit: bool) {
         let shown = String::from_utf8_lossy(response);
+        check_told(&shown);
         let response: serde_json::Value = serde_json::from_slice(response).expect("JSON");
         assert_eq!(response["jsonrpc"], "2.0", "{shown}");
         assert!(
@@ -302,7 +316,9 @@ impl Model {
             *floor = (*floor).max(self.answered.get(&nonce).copied().unwrap_or(0));
         }
         if let Some(code) = response["error"]["data"]["code"].as_str() {
-            let local = asked.key.is_none() && asked.nonce.is_none();
+            // One that draws or signs badly is a fault of its own.
+            let host = self.issuer.is_some() && shown.contains(r#""message":"the host "#);
+            let local = host || asked.key.is_none() && asked.nonce.is_none();
             assert!(local || code != "internal", "{shown}");
             assert!(
                 code != "unknown_outcome" || asked.key.is_none(),
@@ -321,7 +337,9 @@ impl Model {
             let Some(output) = self.replica.poll_output(ctx) else {
                 return;
             };
-            self.said.push(format!("{ctx:?} {output:?}"));
+            let shown = format!("{ctx:?} {output:?}");
+            check_told(&shown);
+            self.said.push(shown);
             match output {
                 Output::Fetch { op, request } => self.fetch(ctx, op, request),
                 Output::Read { op, fetch } => {
@@ -341,7 +359,15 @@ impl Model {
                 Output::Credential { op, principal, .. } => {
                     self.question(ctx, op, Question::Credential(principal))
                 }
-                Output::Entropy { op, .. } => self.question(ctx, op, Question::Entropy),
+                Output::Entropy { op, bytes } => self.question(ctx, op, Question::Entropy(bytes)),
+                Output::Load { op, key } => self.question(ctx, op, Question::Load(key)),
+                Output::Keep { key, record } => self.keep(key, record),
+                Output::Sign { op, .. } => self.question(ctx, op, Question::Sign),
+                Output::Redirect { op, .. } => self.question(ctx, op, Question::Redirect),
+                Output::Authorize { op, principal, url } => {
+                    self.question(ctx, op, Question::Authorize(principal, url));
+                }
+                Output::Errand { id, result } => self.told(ctx, id, result),
                 Output::Event(_) => {}
                 Output::Reply(reply) => self.reply(ctx, &reply),
                 other => panic!("an output that this host does not know: {other:?}"),
@@ -356,6 +382,7 @@ impl Model {
 
     fn fetch(&mut self, ctx: Ctx, op: OpId, request: HttpRequest) {
         check_request(&request);
+        self.check_secrets(&request);
         self.said.push(format!(
             "{:?} {}",
             request.headers,
@@ -381,6 +408,7 @@ impl Model {
     }
 
     fn reply(&mut self, ctx: Ctx, reply: &Reply) {
+        check_told(&String::from_utf8_lossy(&reply.part));
         let mut asked = self
             .asked
             .remove(&reply.ticket)
@@ -455,6 +483,7 @@ impl Model {
         self.live.retain(|other| *other != ctx);
         self.fetches.retain(|_, fetch| fetch.ctx != ctx);
         self.questions.retain(|_, (of, _)| *of != ctx);
+        self.forsake(ctx);
         if told {
             self.asked.retain(|_, asked| asked.ctx != ctx);
             self.handle(ctx, Input::Gone);
@@ -538,6 +567,7 @@ impl Model {
             .map(|(ticket, _)| ticket)
             .collect();
         assert!(lost.is_empty(), "{lost:?} never got an answer");
+        self.check_errands();
         assert!(
             self.fetches.is_empty() && self.questions.is_empty(),
             "a fetch is still open"
