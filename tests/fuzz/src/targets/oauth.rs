@@ -13,7 +13,7 @@ use crate::input::Bytes;
 
 /// See the module. The bytes: how (see [`run`]), the number of a field of a record, then texts that end in 0: that field,
 /// a challenge, resource metadata, server metadata, a registration, a token response, and the redirect's query, in which
-/// `@` stands for the honest one. What is empty is honest.
+/// `@` as a parameter stands for the honest ones. What is empty is honest.
 pub const TARGET: Target = Target {
     name: "oauth",
     run,
@@ -142,7 +142,13 @@ fn run(data: &[u8]) {
     }
     if !query.is_empty() {
         let query = String::from_utf8_lossy(query).into_owned();
-        world.user = Box::new(move |_, honest| Ok(Callback::Query(query.replace('@', &honest))));
+        // Not within another: a server that says a code as its `error` has it logged.
+        world.user = Box::new(move |_, honest| {
+            let (mark, query) = query.strip_prefix('?').map_or(("", &*query), |rest| ("?", rest));
+            let said = |part| if part == "@" { &*honest } else { part };
+            let parts: Vec<_> = query.split('&').map(said).collect();
+            Ok(Callback::Query([mark, &parts.join("&")].concat()))
+        });
     }
     let refuse = |world: &mut World| {
         let status = if how & 1 == 0 { 401 } else { 403 };
