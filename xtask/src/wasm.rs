@@ -20,10 +20,20 @@ pub(crate) enum Loader {
     Worker,
 }
 
+/// Built for size: they wait for networks, or for the runtime's own calls. Not in the manifest, where cargo warns of what a
+/// single crate does not have as soon as that is packed.
+const SMALL: [&str; 3] = ["leeward-sync", "leeward-worker", "worker"];
+
 /// Builds the cdylib `package` for the release and writes `NAME.js` and `NAME_bg.wasm` into `out`.
 pub(crate) fn build(workspace: &Workspace, package: &str, loader: Loader, name: &str, out: &Path) -> Result {
     let target = "wasm32-unknown-unknown";
     let mut cargo = workspace.cargo(&["build", "--release", "--target", target, "--package", package]);
+    for package in SMALL {
+        cargo.args([
+            "--config",
+            &format!(r#"profile.release.package.{package}.opt-level="z""#),
+        ]);
+    }
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags::reproducible(workspace)?);
     process::run(workspace, &format!("compile {package}"), &mut cargo)?;
 

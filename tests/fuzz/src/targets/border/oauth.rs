@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use leeward::border::{Callback, Credential, Errand, ErrandId, HttpRequest, Refused};
-use leeward::{Ctx, Error, Input, OpId};
+use leeward::{Caller, Ctx, Error, Input, OpId};
 use leeward_tests::authority::Plan;
 use leeward_tests::oauth::{
     AUTHORITY, REDIRECT, RESOURCE, SECRET, Server, TOKEN, check_key, check_request, form,
@@ -220,7 +220,9 @@ impl Model {
                 let query = issuer.redirects.pop().unwrap_or_else(|| "code=a&state=b".into());
                 let whose = form(&query).get("code").and_then(|code| issuer.owners.get(code));
                 let whose = whose.cloned();
-                (Errand::Callback { query }, whose)
+                // Who came back is told by some hosts: the one or another.
+                let caller = (who % 2 == 0).then_some(Caller::Principal(person));
+                (Errand::Callback { query, caller }, whose)
             }
             4 => return issuer.server.rotate_keys(),
             5 => return issuer.server.refresh.clear(),
