@@ -331,6 +331,11 @@ impl Trouble {
         )
     }
 
+    /// See [`TripError::stray`].
+    pub(crate) const fn is_stray(&self) -> bool {
+        self.stray
+    }
+
     /// The authority asked for fewer requests.
     pub(crate) const fn is_limit(&self) -> bool {
         matches!(self.code, Code::RateLimited)

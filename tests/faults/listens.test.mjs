@@ -19,9 +19,9 @@ const acknowledged = ({ id }, ...more) =>
 
 /** An agent that listens; `next()` gives what it hears, in order. */
 async function listener(t) {
-  let failed;
-  const failure = new Promise((resolve) => (failed = resolve));
-  const onEvent = ({ type }) => type === "trip_failed" && failed();
+  let failures = 0;
+  const failed = [];
+  const onEvent = ({ type }) => type === "trip_failed" && failed[failures++]?.();
   const { wire, clock, replica, close } = await open({ onEvent });
   t.after(close);
   const heard = [];
@@ -42,11 +42,11 @@ async function listener(t) {
     while (heard.length === 0) await new Promise((wake) => waiting.push(wake));
     return heard.shift();
   };
-  /** Once the stream's break is known here, lets the longest pause before the next pass. */
-  const returns = async () => {
-    await failure;
-    clock.advance(1000);
-    await wire.arrived(LISTEN, 2);
+  /** Once the `nth` break in a row is known here, lets the longest pause before the next pass. */
+  const returns = async (nth = 1) => {
+    if (failures < nth) await new Promise((wake) => (failed[nth - 1] = wake));
+    clock.advance(1000 * 2 ** (nth - 1));
+    await wire.arrived(LISTEN, nth + 1);
   };
   return { wire, clock, listen, next, returns };
 }
@@ -98,12 +98,29 @@ test("a stream that breaks is opened again, and the agent hears of what it may h
   }
 });
 
+test("a portal that answers in between does not end it", async (t) => {
+  const portals = [response(307, { location: "/elsewhere" }), response(200, { "content-type": "text/html" }, "<html>")];
+  for (const portal of portals) {
+    const { wire, listen, next, returns } = await listener(t);
+    wire.script = (request) => {
+      if (request.rpc !== LISTEN) return undefined;
+      const nth = wire.of(LISTEN).length;
+      if (nth === 2) return { bytes: portal };
+      return { bytes: acknowledged(request), then: nth === 1 ? "end" : "stall" };
+    };
+    await listen();
+    assert.equal((await next()).method, ACKNOWLEDGED);
+    await returns();
+    await returns(2);
+    assert.equal((await next()).method, CHANGED);
+  }
+});
+
 test("a refusal to open it again ends it", async (t) => {
   const refusals = [
     [() => ({ bytes: response(401, {}) }), "`authority_auth_required`"],
     [() => ({ bytes: response(404, {}) }), "`authority_invalid`"],
     [({ id }) => ({ bytes: json({ jsonrpc: "2.0", id, error: { code: -32602, message: "no" } }) }), "`-32602`"],
-    [() => ({ bytes: response(307, { location: "/elsewhere" }) }), "`authority_invalid`"],
   ];
   for (const [say, told] of refusals) {
     const { wire, listen, next, returns } = await listener(t);

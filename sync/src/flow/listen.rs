@@ -59,7 +59,7 @@ impl Listening {
         trouble: Trouble,
     ) -> Result<(), Trouble> {
         self.was_open |= open.is_set();
-        if !self.was_open || !trouble.may_pass() {
+        if !self.was_open || !trouble.may_pass() && !trouble.is_stray() {
             return Err(trouble);
         }
         if open.is_set() {

@@ -195,13 +195,9 @@ fn pauses_begin_anew_after_a_stream_that_lasted() {
 
 #[test]
 fn a_refusal_to_open_it_again_ends_it() {
-    let refusals: [(Turn, Option<Code>); 4] = [
+    let refusals: [(Turn, Option<Code>); 3] = [
         (|seen| seen.refusal(200, -32603), None),
         (|_| Say::empty(401), Some(Code::AuthorityAuthRequired)),
-        (
-            |_| Say::body(200, "text/html", "<html>", End::Whole),
-            Some(Code::AuthorityInvalid),
-        ),
         (
             |_| Say::events(&[json!("x".repeat(5000))], End::Hangs),
             Some(Code::AuthorityInvalid),
@@ -218,6 +214,28 @@ fn a_refusal_to_open_it_again_ends_it() {
             None => assert_eq!(error_of(outcome), -32603),
         }
         assert_eq!(rig.heard(), ["acknowledged", "lost"]);
+    }
+}
+
+/// Who signs in at a portal has the authority back.
+#[test]
+fn what_is_not_the_authority_does_not_end_it() {
+    let strays: [Turn; 2] = [
+        |_| Say::body(200, "text/html", "<html>", End::Whole),
+        |_| Say::empty(302),
+    ];
+    for stray in strays {
+        let mut rig = Rig::new(streams([
+            |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Whole),
+            stray,
+            |_: &Seen| Say::events(&[told(ACKNOWLEDGED)], End::Hangs),
+        ]));
+        rig.start(listen());
+        rig.pump();
+        while rig.host.seen.len() < 4 {
+            rig.wait();
+        }
+        assert_eq!(rig.heard(), ["acknowledged", "lost", "acknowledged"]);
     }
 }
 
