@@ -9,6 +9,20 @@ use leeward::border::{Credential, HttpRequest, LocalCall, Refused};
 use leeward::{Failure, Input, OpId, Output};
 use serde_json::{Value, json};
 
+use crate::replica::Host;
+
+/// A host that does what grants need.
+pub(crate) const ABLE: Host = Host {
+    lease: None,
+    credentials: false,
+    sessions: false,
+    store: false,
+    judges: false,
+    vault: true,
+    authorizes: true,
+    signs: true,
+};
+
 /// A request as the authority sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {

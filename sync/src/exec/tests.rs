@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use leeward::border::{Callback, Credential, Event};
 
 use super::*;
+use crate::testing::ABLE;
 
 const MONO: Millis = Millis(5);
 
@@ -79,17 +80,6 @@ impl Bench {
         core::mem::take(&mut self.said)
     }
 }
-
-const ABLE: Host = Host {
-    lease: None,
-    credentials: false,
-    sessions: false,
-    store: false,
-    judges: false,
-    vault: true,
-    authorizes: true,
-    signs: true,
-};
 
 /// An event is what a test can hear of a flow.
 fn say(io: &mut Io, what: impl ToString) {

@@ -21,6 +21,7 @@ use crate::exec::{End, Executor, Io};
 use crate::flow::{Secret, Upstream};
 use crate::link::Link;
 use crate::replica::Host;
+use crate::testing::ABLE;
 use crate::trouble::Trouble;
 
 pub(super) const URL: &str = "https://crm.example/mcp";
@@ -129,16 +130,7 @@ impl World {
                 longest: Millis(1000),
                 seed: [1, 2, 3, 4],
             },
-            host: Host {
-                lease: None,
-                credentials: false,
-                sessions: false,
-                store: false,
-                judges: false,
-                vault: true,
-                authorizes: true,
-                signs: true,
-            },
+            host: ABLE,
             servers: Box::new(servers),
             user: Box::new(|_, query| Some(Ok(returns(query)))),
             vault: BTreeMap::new(),

@@ -12,6 +12,7 @@ use leeward::limits::MAX_CHALLENGE_BYTES;
 
 use super::*;
 use crate::limits::{MAX_ERRAND_WAIT, MAX_ERRANDS, MAX_STEP_UPS};
+use crate::testing::ABLE;
 
 const AUTHORITY: &str = "https://a.example/mcp";
 const METADATA: &str = "https://a.example/.well-known/oauth-protected-resource/mcp";
@@ -107,17 +108,6 @@ impl Agreed {
         }
     }
 }
-
-const ABLE: Host = Host {
-    lease: None,
-    credentials: false,
-    sessions: false,
-    store: false,
-    judges: false,
-    vault: true,
-    authorizes: true,
-    signs: true,
-};
 
 fn world(oauth: &str, host: Host, agreed: &Agreed) -> World {
     let agreed = agreed.clone();
