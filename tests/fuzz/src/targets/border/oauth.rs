@@ -221,7 +221,7 @@ impl Model {
                 let whose = form(&query).get("code").and_then(|code| issuer.owners.get(code));
                 let whose = whose.cloned();
                 // Who came back is told by some hosts: the one or another.
-                let caller = (who % 2 == 0).then_some(Caller::Principal(person));
+                let caller = who.is_multiple_of(2).then_some(Caller::Principal(person));
                 (Errand::Callback { query, caller }, whose)
             }
             4 => return issuer.server.rotate_keys(),
