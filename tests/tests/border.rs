@@ -34,6 +34,23 @@ fn ticket(n: u64) -> Message {
     Message::call("get_ticket", "{}").id(&n.to_string())
 }
 
+/// The same question to a replica alone.
+fn serve(replica: &mut Replica, now: Now) -> Served {
+    let caller = Caller::Principal("ann".into());
+    let bytes = ticket(1).bytes(MODERN);
+    let request = Request {
+        caller: &caller,
+        ctx: Ctx::SHARED,
+        connection: 0,
+        headers: None,
+        negotiated: None,
+        message: &bytes,
+        verb: leeward::Verb::Post,
+        peek: false,
+    };
+    replica.serve(now, request, &mut Vec::new())
+}
+
 fn calls(pair: &Pair, tool: &str) -> usize {
     pair.authority().trips_of("tools/call", tool)
 }
@@ -272,21 +289,8 @@ fn without_entropy_everything_bypasses() {
         mono: Millis(1),
         unix: Millis(1),
     };
-    let caller = Caller::Principal("ann".into());
-    let bytes = ticket(1).bytes(MODERN);
-    let request = Request {
-        caller: &caller,
-        ctx: Ctx::SHARED,
-        connection: 0,
-        headers: None,
-        negotiated: None,
-        message: &bytes,
-        verb: leeward::Verb::Post,
-        peek: false,
-    };
-    let mut out = Vec::new();
-    assert!(matches!(replica.serve(now, request, &mut out), Served::Wait(_)));
-    assert!(matches!(replica.serve(now, request, &mut out), Served::Wait(_)));
+    assert!(matches!(serve(&mut replica, now), Served::Wait(_)));
+    assert!(matches!(serve(&mut replica, now), Served::Wait(_)));
     assert_eq!(replica.stats().flights, 2, "no flight is shared without a key");
     let first = replica.poll_output(Ctx::SHARED);
     assert!(
@@ -339,22 +343,7 @@ fn take(flood: &Flood, most: usize) -> (usize, bool, Vec<u8>) {
     let config = Config::parse(&config).expect("a sound configuration");
     let mut replica = Replica::new(config, Abilities::default());
     let now = Now::default();
-    let caller = Caller::Principal("ann".into());
-    let bytes = ticket(1).bytes(MODERN);
-    let request = Request {
-        caller: &caller,
-        ctx: Ctx::SHARED,
-        connection: 0,
-        headers: None,
-        negotiated: None,
-        message: &bytes,
-        verb: leeward::Verb::Post,
-        peek: false,
-    };
-    assert!(matches!(
-        replica.serve(now, request, &mut Vec::new()),
-        Served::Wait(_)
-    ));
+    assert!(matches!(serve(&mut replica, now), Served::Wait(_)));
     let (mut taken, mut ended, mut aborted, mut answer) = (0, false, false, Vec::new());
     let mut body = flood.begins.as_bytes().to_vec();
     while let Some(output) = replica.poll_output(Ctx::SHARED) {

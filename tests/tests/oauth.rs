@@ -132,16 +132,7 @@ fn a_renewal_that_fails_for_now_loses_no_grant() {
         world.server.mend();
         world.advance(LATER);
         assert_eq!(world.outcome("put_two"), "ok", "{name}: after {first}");
-        assert!(
-            world
-                .server
-                .executed
-                .iter()
-                .filter(|tool| *tool == "put_one")
-                .count()
-                <= 1,
-            "{name}"
-        );
+        assert!(world.server.times("put_one") <= 1, "{name}");
         let code = first.split(':').next().unwrap_or_default();
         let later = match world.logins {
             1 => "renewed",
@@ -234,15 +225,7 @@ fn whatever_fails_on_the_way_to_a_grant_fails_no_later_request() {
             world.server.mend();
             world.advance(LATER);
             assert_eq!(world.outcome("put_two"), "ok", "{name} at {url}: after {first}");
-            assert!(
-                world
-                    .server
-                    .executed
-                    .iter()
-                    .filter(|tool| *tool == "put_one")
-                    .count()
-                    <= 1
-            );
+            assert!(world.server.times("put_one") <= 1, "{name} at {url}");
         }
     }
 }

@@ -101,6 +101,11 @@ impl Default for Server {
 }
 
 impl Server {
+    /// How often a tool was executed.
+    pub fn times(&self, tool: &str) -> usize {
+        self.executed.iter().filter(|done| *done == tool).count()
+    }
+
     /// This many requests to that URL are answered by a turn.
     pub fn fault(
         &mut self,
